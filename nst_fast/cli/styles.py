@@ -1,0 +1,94 @@
+"""`nst-fast styles`: what the shipped styles are."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+_COLUMNS = {
+    "name": "name",
+    "painting": "painting",
+    "network": "network",
+    "size_kilobytes": "kB",
+    "style_loss": "style",
+    "content_loss": "content",
+    "steps": "steps",
+}
+_NUMBERS = ("size_kilobytes", "style_loss", "content_loss", "steps")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command with the arguments that follow `nst-fast styles`; returns the exit status.
+
+    Raises:
+        CheckpointError: a shipped checkpoint cannot be read.
+    """
+    parser = argparse.ArgumentParser(
+        prog="nst-fast styles",
+        description="List the shipped styles: the painting, the network, the checkpoint's size, the style and content "
+        "loss on photos that were not trained on (smaller is better), and the steps of training.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs (default: a table)")
+    options = parser.parse_args(arguments)
+    # Only here, since it takes seconds, which --help need not wait for.
+    from nst_fast.checkpoint import list_shipped_checkpoints
+
+    styles = [_describe_style(name, path) for name, path in list_shipped_checkpoints().items()]
+    if options.json:
+        print(json.dumps(styles, ensure_ascii=False, indent=2))
+    elif styles:
+        print(_format_table(styles))
+    else:
+        print("no styles are shipped; train one with nst-fast train")
+    return 0
+
+
+def _describe_style(name: str, path: Path) -> dict[str, Any]:
+    """One style as JSON shows it; None for what its checkpoint does not say."""
+    from nst_fast.checkpoint import read_checkpoint_header
+
+    header = read_checkpoint_header(path)
+    style, held_out, training = (header.get(key, {}) for key in ("style", "held_out", "training"))
+    return {
+        "name": name,
+        "title": style.get("title"),
+        "artist": style.get("artist"),
+        "year": style.get("year"),
+        "transform_net": header.get("transform_net", {}),
+        "size_kilobytes": round(path.stat().st_size / 1000),
+        "style_loss": held_out.get("style"),
+        "content_loss": held_out.get("content"),
+        "total_loss": held_out.get("total"),
+        "steps": training.get("steps"),
+        "file": str(path),
+    }
+
+
+def _format_table(styles: list[dict[str, Any]]) -> str:
+    rows = [list(_COLUMNS.values()), *(_format_row(style) for style in styles)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    aligned = (
+        "  ".join(
+            text.rjust(width) if key in _NUMBERS else text.ljust(width)
+            for key, text, width in zip(_COLUMNS, row, widths, strict=True)
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in aligned)
+
+
+def _format_row(style: dict[str, Any]) -> list[str]:
+    net = style["transform_net"]
+    cells = {
+        **style,
+        "painting": ", ".join(str(style[key]) for key in ("title", "artist", "year") if style[key] is not None),
+        "network": " ".join(str(net[key]) for key in net),
+    }
+    return [_format_cell(cells[key]) for key in _COLUMNS]
+
+
+def _format_cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

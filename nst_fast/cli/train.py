@@ -1,0 +1,139 @@
+"""nst-fast train: from a painting and a folder of photos to a checkpoint."""
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from nst_fast.cli.hydra_command import configs_folder, run_experiment
+from nst_fast.cli.settings import TrainSettings, list_settings
+from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.training.recipe import Recipe
+
+PATH_KEYS = ("style", "content", "output", "loss_network.weights")
+GROUPS = ("preset", "transform_net", "loss_network")
+
+USAGE = """usage: nst-fast train style=PAINTING content=FOLDER [preset=NAME] [key=value ...]
+
+Train one network for one painting. The same command again goes on with a run that was cut.
+
+  nst-fast train style=starry_night.jpg content=photos
+  nst-fast train style=starry_night.jpg content=photos preset=full style_strength=40
+  nst-fast train -m style=a.jpg,b.jpg content=photos          one run after the other
+  nst-fast train style=a.jpg content=photos --cfg job         only show the settings
+
+presets:"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb; see `--help`."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print_help()
+        return 0
+    if not any(argument.partition("=")[0].lstrip("+") == "preset" for argument in arguments):
+        arguments = [*arguments, f"preset={_preset_for_this_computer()}"]
+    keys = [key for key, _, _ in list_settings()]
+    run_experiment(
+        "train",
+        arguments,
+        schema=TrainSettings,
+        known_keys=keys,
+        groups=GROUPS,
+        path_keys=PATH_KEYS,
+        experiment=run_training,
+    )
+    return 0
+
+
+def build_recipe(settings: TrainSettings) -> Recipe:
+    """The plain values that decide the weights, out of the settings."""
+    return Recipe(
+        transform_net=settings.transform_net.name,
+        width=settings.transform_net.width,
+        loss_network=settings.loss_network.name,
+        weights=settings.loss_network.weights,
+        pooling=settings.loss_network.pooling,
+        input_normalisation=settings.loss_network.input_normalisation,
+        content_taps=settings.content_taps or dict(DEFAULT_CONTENT_TAPS),
+        style_taps=settings.style_taps or dict(DEFAULT_STYLE_TAPS),
+        normalisation=settings.normalisation,
+        content_weight=settings.content_weight,
+        style_strength=settings.style_strength,
+        total_variation_weight=settings.total_variation_weight,
+        style_short_side=settings.style_short_side,
+        crop_size=settings.crop_size,
+        largest_crop=settings.largest_crop,
+        batch_size=settings.batch_size,
+        held_out_photos=settings.held_out_photos,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup_steps,
+        cosine=settings.cosine,
+        average_decay=settings.average_decay,
+        seed=settings.seed,
+    )
+
+
+def run_training(settings: TrainSettings) -> None:
+    """One run, as the settings say, and a line about its result."""
+    from nst_fast.training.loop import train  # slow: torch and TensorBoard
+
+    name = settings.name or Path(settings.style).stem
+    result = train(
+        settings.style,
+        settings.content,
+        settings.output or _default_output(name),
+        build_recipe(settings),
+        name=name,
+        about={"title": settings.title, "artist": settings.artist, "year": settings.year},
+        device=settings.device,
+        precision=settings.precision,
+        channels_last=settings.channels_last,
+        compile=settings.compile,
+        workers=settings.workers,
+        photo_memory_gib=settings.photo_memory_gib,
+        checkpoint_dtype=settings.checkpoint_dtype,
+        log_every_steps=settings.log_every_steps,
+        save_every_steps=settings.save_every_steps,
+        strip_every_steps=settings.strip_every_steps,
+        overwrite=settings.overwrite,
+    )
+    if result.held_out:
+        held_out = result.held_out
+        print(
+            f"on {held_out['photos']} photos not trained on: style {held_out['style']:.3f}, "
+            f"content {held_out['content']:.2f}"
+        )
+    print(f"wrote {result.checkpoint}; paint with: nst-fast stylize PHOTO --style {result.checkpoint}")
+
+
+def print_help() -> None:
+    """What can be given, with defaults and meanings."""
+    print(USAGE)
+    for preset in sorted((configs_folder() / "preset").glob("*.yaml")):
+        description = preset.read_text().splitlines()[1].lstrip("# ")
+        print(f"  {preset.stem:<12}{description}")
+    print("\nkeys and their defaults (a preset may give another; --cfg job shows what is taken):")
+    for key, default, meaning in list_settings():
+        shown = "" if default == "???" else "null" if default is None else str(default).replace("'", "")
+        print(
+            f"  {key}={shown}\n{'':22}{meaning}"
+            if len(key) + len(shown) > 18
+            else f"  {key + '=' + shown:<20}{meaning}"
+        )
+    print("\nSweeps, completion and the rest of Hydra: nst-fast train --hydra-help")
+
+
+def _preset_for_this_computer() -> str:
+    from nst_fast.device import choose_device
+
+    return "full" if choose_device(None).type == "cuda" else "laptop"
+
+
+def _default_output(name: str) -> str:
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        # One folder for each job of a sweep, named by what makes it different.
+        changed = hydra_config.job.override_dirname.replace("/", "_")
+        return str(Path("runs") / f"{name}-{changed}"[:200])
+    return str(Path("runs") / name)

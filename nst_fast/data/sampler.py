@@ -1,0 +1,151 @@
+"""Which crop of which photo comes next: a pure function of the seed and the crop's number.
+
+Nothing is remembered between crops, so a run that is continued at step n sees what an uncut run sees there.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nst_fast.data.content_images import ContentImages
+
+
+class Crop(NamedTuple):
+    """A square cut out of a photo; fractions are of what the photo's size leaves free, in [0, 1]."""
+
+    photo: int
+    side: float
+    top: float
+    left: float
+    flip: bool
+
+
+class CropSampler:
+    """Draws crops: every photo once an epoch in a fresh order, at random scale and place, half of them flipped.
+
+    Args:
+        photo_count: how many photos there are.
+        seed: of all draws.
+    """
+
+    def __init__(self, photo_count: int, seed: int) -> None:
+        self.photo_count = photo_count
+        self.seed = seed
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def draw(self, number: int) -> Crop:
+        """The crop with this number, counted from 0 at the start of the run."""
+        epoch, place = divmod(number, self.photo_count)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(_mix(self.seed, epoch, 1))
+            self._order = torch.randperm(self.photo_count, generator=generator).tolist()
+            self._epoch = epoch
+        generator = torch.Generator().manual_seed(_mix(self.seed, number, 2))
+        side, top, left, flip = torch.rand(4, generator=generator).tolist()
+        return Crop(self._order[place], side, top, left, flip < 0.5)
+
+
+def cut_crop(photo: Tensor, crop: Crop, crop_size: int) -> Tensor:
+    """The crop as it is trained on.
+
+    Its side is drawn between `crop_size` and the photo's short side, so the scale is between the photo's own and the
+    whole photo; a photo smaller than `crop_size` is enlarged.
+
+    Args:
+        photo: uint8, shape (3, H, W).
+
+    Returns:
+        float32, shape (3, crop_size, crop_size), RGB in [0, 1], on the photo's device.
+    """
+    height, width = photo.shape[1:]
+    longest = min(height, width)
+    side = round(min(crop_size, longest) + crop.side * max(longest - crop_size, 0))
+    top, left = round(crop.top * (height - side)), round(crop.left * (width - side))
+    cut = photo[:, top : top + side, left : left + side].float().div(255).unsqueeze(0)
+    if side != crop_size:
+        cut = F.interpolate(cut, (crop_size, crop_size), mode="bilinear", antialias=True)
+    return (cut.flip(-1) if crop.flip else cut)[0]
+
+
+def cut_centre(photo: Tensor, size: int) -> Tensor:
+    """The middle square of a photo, for measuring: at its own scale, enlarged only if the photo is smaller.
+
+    Args:
+        photo: uint8, shape (3, H, W).
+
+    Returns:
+        float32, shape (3, size, size), RGB in [0, 1].
+    """
+    return cut_crop(photo, Crop(0, 0.0, 0.5, 0.5, False), size)
+
+
+def iterate_batches(
+    photos: ContentImages, *, crop_size: int, batch_size: int, seed: int, steps: range, workers: int
+) -> Iterator[Tensor]:
+    """One batch for each step, shape (batch_size, 3, crop_size, crop_size), RGB in [0, 1].
+
+    Photos in memory are cut here, on the device where they lie; otherwise worker processes read and cut ahead.
+
+    Raises:
+        ImageError: nearly all photos are broken.
+    """
+    sampler = CropSampler(len(photos), seed)
+    if photos.in_memory is not None:
+        for step in steps:
+            numbers = range(step * batch_size, (step + 1) * batch_size)
+            crops = [sampler.draw(number) for number in numbers]
+            yield torch.stack([cut_crop(photos.in_memory[crop.photo], crop, crop_size) for crop in crops])
+        return
+    loader = DataLoader(
+        _CropDataset(photos, sampler, crop_size),
+        batch_size,
+        sampler=range(steps.start * batch_size, steps.stop * batch_size),
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        # Forked workers inherit threads' locks; a fork server starts clean and works on all systems.
+        multiprocessing_context="forkserver" if workers and os.name == "posix" else None,
+        worker_init_fn=_use_one_thread,
+    )
+    for batch, found_broken in loader:
+        photos.report(found_broken)
+        yield batch
+
+
+class _CropDataset(Dataset):
+    def __init__(self, photos: ContentImages, sampler: CropSampler, crop_size: int) -> None:
+        # Without the callback: messages are said once, by the process that trains.
+        self.photos = ContentImages(photos.photos, photos.short_side)
+        self.sampler = sampler
+        self.crop_size = crop_size
+
+    def __getitem__(self, number: int) -> tuple[Tensor, dict[int, str]]:
+        crop = self.sampler.draw(number)
+        photo, found_broken = self.photos.read(crop.photo)
+        return cut_crop(photo, crop, self.crop_size), found_broken
+
+
+def _collate(samples: list[tuple[Tensor, dict[int, str]]]) -> tuple[Tensor, dict[int, str]]:
+    found_broken: dict[int, str] = {}
+    for _, broken in samples:
+        found_broken.update(broken)
+    return torch.stack([cut for cut, _ in samples]), found_broken
+
+
+def _use_one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _mix(*numbers: int) -> int:
+    """A seed from several numbers; neighbouring ones give unrelated seeds (a linear congruential step for each)."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 6364136223846793005 + number * 1442695040888963407 + 1013904223) % 2**63
+        mixed ^= mixed >> 29
+    return mixed

@@ -1,0 +1,161 @@
+"""VGG-16 and VGG-19 as fixed loss networks with named taps (Simonyan and Zisserman 2014, arXiv 1409.1556)."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst_fast.errors import ImageError, SettingError, nearest_name
+
+CONVOLUTIONS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
+
+# What the first convolution expects for an image in [0, 1]: subtract the mean, divide by the deviation.
+INPUT_NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    # torchvision's IMAGENET1K_FEATURES: the original Caffe weights, colours in 0..255 with only the mean taken off.
+    "caffe": ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
+}
+
+
+class Convolution(NamedTuple):
+    """One 3x3 convolution of VGG: its tap, its place in torchvision's `features`, its channels, its stride."""
+
+    tap: str
+    features_index: int
+    in_channels: int
+    out_channels: int
+    stride: int  # input pixels between two neighbouring activations
+    pool_before: bool
+
+
+def list_convolutions(architecture: str) -> list[Convolution]:
+    """Every convolution of `vgg16` or `vgg19` in order; the tap `relu3_2` is the output of its ReLU."""
+    if architecture not in CONVOLUTIONS_PER_BLOCK:
+        raise SettingError(
+            f"loss network {architecture!r} is unknown; allowed: {', '.join(CONVOLUTIONS_PER_BLOCK)}"
+            f"{nearest_name(architecture, list(CONVOLUTIONS_PER_BLOCK))}"
+        )
+    convolutions = []
+    features_index, in_channels = 0, 3
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[architecture]):
+        for position in range(count):
+            out_channels = CHANNELS_PER_BLOCK[block]
+            convolutions.append(
+                Convolution(
+                    f"relu{block + 1}_{position + 1}",
+                    features_index,
+                    in_channels,
+                    out_channels,
+                    2**block,
+                    block > 0 and position == 0,
+                )
+            )
+            in_channels = out_channels
+            features_index += 2  # the convolution and its ReLU
+        features_index += 1  # the pooling that ends the block
+    return convolutions
+
+
+def check_taps(architecture: str, taps: Iterable[str]) -> None:
+    """Raises SettingError, with the list of taps, if one of `taps` does not exist or there is none."""
+    known = [convolution.tap for convolution in list_convolutions(architecture)]
+    taps = list(taps)
+    if not taps:
+        raise SettingError(f"no tap of {architecture} was given; allowed: {', '.join(known)}")
+    for tap in taps:
+        if tap not in known:
+            raise SettingError(
+                f"tap {tap!r} does not exist in {architecture}; allowed: {', '.join(known)}{nearest_name(tap, known)}"
+            )
+
+
+class VGG(nn.Module):
+    """A fixed VGG that gives the activations at named taps; cut after the deepest of them.
+
+    Its weights never collect gradients; gradients with respect to the image pass through it.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        taps: the taps that will ever be asked for, such as `relu3_2`; what lies deeper is not built.
+        pooling: `max` as trained, or `average`, which Gatys et al. 2016 (section 2) found to give smoother pictures.
+        input_normalisation: a key of INPUT_NORMALISATIONS; it belongs to the weights.
+
+    Raises:
+        SettingError: unknown architecture, tap, pooling or normalisation.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, architecture: str, taps: Iterable[str], pooling: str = "max", input_normalisation: str = "imagenet"
+    ) -> None:
+        super().__init__()
+        taps = list(taps)
+        check_taps(architecture, taps)
+        if pooling not in ("max", "average"):
+            raise SettingError(f"pooling {pooling!r} is unknown; allowed: max, average")
+        if input_normalisation not in INPUT_NORMALISATIONS:
+            raise SettingError(
+                f"input_normalisation {input_normalisation!r} is unknown; allowed: {', '.join(INPUT_NORMALISATIONS)}"
+            )
+        self.architecture = architecture
+        self.pooling = pooling
+        self.input_normalisation = input_normalisation
+        self.weights_name = "uninitialised"
+        every = list_convolutions(architecture)
+        depth = max(i for i, convolution in enumerate(every) if convolution.tap in taps)
+        self.convolutions = every[: depth + 1]
+        self.layers = nn.ModuleList(nn.Conv2d(c.in_channels, c.out_channels, 3, padding=1) for c in self.convolutions)
+        mean, deviation = INPUT_NORMALISATIONS[input_normalisation]
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def taps(self) -> list[str]:
+        """The taps that can be asked for, from shallow to deep."""
+        return [convolution.tap for convolution in self.convolutions]
+
+    def forward(self, image: Tensor, taps: Iterable[str]) -> Mapping[str, Tensor]:
+        """The activations at `taps`; nothing deeper than the deepest of them is computed.
+
+        Args:
+            image: shape (B, 3, H, W), RGB in [0, 1].
+            taps: names out of `self.taps`.
+
+        Returns:
+            For each tap a tensor of shape (B, C, H // stride, W // stride), non-negative.
+
+        Raises:
+            SettingError: a tap that this network was not built with.
+            ImageError: the image is smaller than one activation of the deepest tap.
+        """
+        wanted = set(taps)
+        if unknown := wanted - set(self.taps):
+            raise SettingError(f"tap {min(unknown)!r} was not built; this loss network has {', '.join(self.taps)}")
+        height, width = image.shape[-2:]
+        stride = max(c.stride for c in self.convolutions if c.tap in wanted)
+        if min(height, width) < stride:
+            raise ImageError(
+                f"a picture of {width}x{height} pixels is too small for the deepest tap asked for; "
+                f"each side must be at least {stride} pixels"
+            )
+        pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
+        activations: dict[str, Tensor] = {}
+        hidden = (image - self.mean) / self.deviation
+        for convolution, layer in zip(self.convolutions, self.layers, strict=True):
+            if convolution.pool_before:
+                hidden = pool(hidden, 2)
+            # In place: a convolution's gradient needs its input, never its output.
+            hidden = F.relu_(layer(hidden))
+            if convolution.tap in wanted:
+                activations[convolution.tap] = hidden
+                wanted.remove(convolution.tap)
+                if not wanted:
+                    break
+        return activations

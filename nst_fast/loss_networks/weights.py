@@ -1,0 +1,153 @@
+"""Where a loss network's weights come from: torchvision's download, a file, or a seeded random draw."""
+
+import pickle
+import urllib.error
+import zipfile
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from nst_fast.errors import SettingError, WeightsError
+from nst_fast.loss_networks.vgg import VGG
+
+# The words that `weights` takes beside a file's path.
+IMAGENET_RELEASES = {
+    "imagenet": {"vgg16": "IMAGENET1K_V1", "vgg19": "IMAGENET1K_V1"},
+    # The original Caffe weights; torchvision has them for VGG-16 only.
+    "imagenet_features": {"vgg16": "IMAGENET1K_FEATURES"},
+}
+WEIGHT_WORDS = ("imagenet", "imagenet_features", "imagenet_or_random", "random")
+
+
+def build_loss_network(
+    name: str = "vgg19",
+    *,
+    taps: list[str],
+    weights: str | Path = "imagenet",
+    pooling: str = "max",
+    input_normalisation: str | None = None,
+    seed: int = 0,
+) -> VGG:
+    """A loss network with its weights loaded, on the CPU, in float32.
+
+    Args:
+        name: `vgg16` or `vgg19`.
+        taps: the taps that will be asked for; the network is cut after the deepest.
+        weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `imagenet_features` (VGG-16 only: the
+            original Caffe weights as torchvision gives them), `random` (seeded; He et al. 2016, arXiv 1606.04801),
+            `imagenet_or_random` (random where the download fails), or the path of a torchvision-format `.pth` or
+            `.safetensors` file, which may end at the deepest tap.
+        pooling: `max` or `average`.
+        input_normalisation: `imagenet` or `caffe` (colours in 0..255); None takes the one of the release, and
+            `imagenet` for a file.
+        seed: of the random draw.
+
+    Raises:
+        SettingError: unknown name, tap or pooling, or a release that does not exist for this network.
+        WeightsError: no file, a file that lacks a needed layer or does not fit, or no internet.
+    """
+    word = str(weights)
+    if input_normalisation is None:
+        input_normalisation = "caffe" if word == "imagenet_features" else "imagenet"
+    network = VGG(name, taps, pooling, input_normalisation)
+    if word in IMAGENET_RELEASES:
+        _load_release(network, word)
+    elif word == "imagenet_or_random":
+        try:
+            _load_release(network, "imagenet")
+        except WeightsError:
+            _draw_random_weights(network, seed)
+    elif word == "random":
+        _draw_random_weights(network, seed)
+    else:
+        _load_file(network, Path(weights).expanduser())
+    return network
+
+
+def _load_release(network: VGG, word: str) -> None:
+    # torchvision is slow to import and only needed here.
+    from torchvision.models import get_model_weights
+
+    releases = IMAGENET_RELEASES[word]
+    if network.architecture not in releases:
+        raise SettingError(
+            f"loss_network.weights={word} does not exist for {network.architecture}; it does for {', '.join(releases)}"
+        )
+    release = get_model_weights(network.architecture)[releases[network.architecture]]
+    try:
+        state = release.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"the weights of {network.architecture} could not be downloaded ({_one_line(error)}); three ways out: "
+            f"connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or .safetensors), "
+            f"or loss_network.weights=random"
+        ) from error
+    _fill(network, state, f"torchvision's {release}")
+    network.weights_name = f"torchvision {release.name}"
+
+
+def _load_file(network: VGG, path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(
+            f"loss network weights {str(path)!r} are not a file; give a torchvision-format .pth or .safetensors file, "
+            f"or one of the words {', '.join(WEIGHT_WORDS)}"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"loss network weights {str(path)!r} hold more than tensors and were not executed; "
+            f"save the bare state_dict, or convert it to .safetensors"
+        ) from error
+    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        raise WeightsError(
+            f"loss network weights {str(path)!r} cannot be read ({_one_line(error)}); "
+            f"give a whole torchvision-format .pth or .safetensors file"
+        ) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"loss network weights {str(path)!r} hold no state_dict but a {type(state).__name__}")
+    _fill(network, state, repr(str(path)))
+    network.weights_name = path.name
+
+
+def _fill(network: VGG, state: dict[str, Tensor], source: str) -> None:
+    """Copy the tensors that `network` needs out of a torchvision-format state_dict; deeper layers are left alone."""
+    for convolution, layer in zip(network.convolutions, network.layers, strict=True):
+        for kind in ("weight", "bias"):
+            key = f"features.{convolution.features_index}.{kind}"
+            parameter = getattr(layer, kind)
+            if key not in state:
+                raise WeightsError(
+                    f"{source} lacks {key}, which {network.architecture} needs for {convolution.tap}; "
+                    f"give a file that reaches {network.taps[-1]}, or ask for shallower taps"
+                )
+            if tuple(state[key].shape) != tuple(parameter.shape):
+                raise WeightsError(
+                    f"{source} has {key} of shape {tuple(state[key].shape)}, {network.architecture} needs "
+                    f"{tuple(parameter.shape)}; give the weights of {network.architecture}"
+                )
+            if not torch.isfinite(state[key]).all():
+                raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
+            with torch.no_grad():
+                parameter.copy_(state[key])
+
+
+def _draw_random_weights(network: VGG, seed: int) -> None:
+    """He et al. 2015 initialisation, seeded: activations keep their scale through the ReLUs."""
+    generator = torch.Generator().manual_seed(seed)
+    # From shallow to deep, so that a tap's activations do not depend on which deeper taps were asked for.
+    for layer in network.layers:
+        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(layer.bias)
+    network.weights_name = f"random, seed {seed}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

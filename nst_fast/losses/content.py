@@ -1,0 +1,70 @@
+"""The content loss: how far the activations of the painted picture are from those of the photo."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from nst_fast.losses.normalisation import check_normalisation, in_full_precision
+
+
+def content_loss(
+    features: Tensor, target: Tensor, normalisation: str = "relative", feature_variance: float = 1.0
+) -> Tensor:
+    """The content loss of one tap, averaged over the batch.
+
+    With F the features and P the target, both (C, H, W):
+
+    - `gatys`: 1/2 * sum (F - P)^2 (Gatys et al. 2016, equation 1);
+    - `johnson`: 1/(C*H*W) * sum (F - P)^2 (Johnson et al. 2016, equation 2);
+    - `relative`: as `johnson`, divided by `feature_variance`. 1 is the loss of a picture whose activations are
+      everywhere the average of all photos. The variance belongs to the loss network and the tap, never to
+      one picture: a flat sky would blow it up.
+
+    Args:
+        features: shape (B, C, H, W), of the painted pictures.
+        target: the same shape, of the photos.
+        feature_variance: from `measure_feature_variance`; used by `relative` alone.
+
+    Returns:
+        A scalar in at least float32.
+    """
+    check_normalisation(normalisation)
+    with torch.autocast(features.device.type, enabled=False):
+        difference = in_full_precision(features) - in_full_precision(target)
+        if normalisation == "gatys":
+            return 0.5 * difference.square().sum() / features.shape[0]
+        mean_square = difference.square().mean()
+        return mean_square / feature_variance if normalisation == "relative" else mean_square
+
+
+@torch.no_grad()
+def measure_feature_variance(
+    loss_network: torch.nn.Module, photos: Iterable[Tensor], taps: Iterable[str]
+) -> Mapping[str, float]:
+    """The variance of each tap's activations over natural photos, around each channel's mean, averaged over channels.
+
+    Args:
+        loss_network: called as `loss_network(images, taps)`.
+        photos: batches of shape (B, 3, H, W), RGB in [0, 1], on the loss network's device; all positions weigh alike.
+        taps: which.
+
+    Returns:
+        For each tap a positive number.
+    """
+    taps = list(taps)
+    count = dict.fromkeys(taps, 0)
+    total: dict[str, Tensor] = {}
+    total_of_squares: dict[str, Tensor] = {}
+    for batch in photos:
+        for tap, features in loss_network(batch, taps).items():
+            # Sums over a hundred thousand positions: float64 keeps their difference exact.
+            features = features.transpose(0, 1).flatten(1).cpu().double()
+            count[tap] += features.shape[1]
+            total[tap] = total.get(tap, 0) + features.sum(1)
+            total_of_squares[tap] = total_of_squares.get(tap, 0) + features.square().sum(1)
+    variances = {}
+    for tap in taps:
+        variance = total_of_squares[tap] / count[tap] - (total[tap] / count[tap]).square()
+        variances[tap] = max(float(variance.mean()), torch.finfo(torch.float32).tiny)
+    return variances

@@ -1,0 +1,31 @@
+"""Total variation: how rough a picture is from one pixel to the next."""
+
+import torch
+from torch import Tensor
+
+from nst_fast.losses.normalisation import check_normalisation, in_full_precision
+
+
+def total_variation(image: Tensor, normalisation: str = "relative") -> Tensor:
+    """The squared differences of neighbouring pixels, averaged over the batch.
+
+    - `gatys`, `johnson`: their sum over a picture (Mahendran and Vedaldi 2015, equation 7, beta = 2, which is what
+      Johnson et al. 2016 use);
+    - `relative`: their mean over the differences taken, so that one weight means the same at every size.
+
+    Args:
+        image: shape (B, 3, H, W), RGB in [0, 1].
+
+    Returns:
+        A scalar in at least float32; 0 for a picture of one pixel.
+    """
+    check_normalisation(normalisation)
+    with torch.autocast(image.device.type, enabled=False):
+        image = in_full_precision(image)
+        down = (image[..., 1:, :] - image[..., :-1, :]).square().sum()
+        across = (image[..., 1:] - image[..., :-1]).square().sum()
+        if normalisation == "relative":
+            batch, channels, height, width = image.shape
+            differences = batch * channels * ((height - 1) * width + height * (width - 1))
+            return (down + across) / max(differences, 1)
+        return (down + across) / image.shape[0]

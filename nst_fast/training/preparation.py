@@ -1,0 +1,99 @@
+"""What a run needs before its first step: photos at hand, and the loss."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nst_fast.data.content_images import ContentImages, read_photo
+from nst_fast.data.sampler import cut_centre
+from nst_fast.errors import ImageError
+from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.losses.content import measure_feature_variance
+from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.training.recipe import Recipe
+
+# Held-out figures of different runs can be compared at this size: the middle of photos of this short side, in pixels.
+HELD_OUT_SHORT_SIDE, HELD_OUT_SIZE = 288, 256
+PHOTOS_FOR_VARIANCE = 64
+
+
+def read_photos(
+    files: list[Path],
+    recipe: Recipe,
+    *,
+    memory_gib: float,
+    device: torch.device,
+    show_progress: bool,
+    say: Callable[[str], None],
+) -> ContentImages:
+    """The photos to train on; in memory, on the device where it has room, if they fit into `memory_gib`."""
+    photos = ContentImages(files, round(recipe.crop_size * recipe.largest_crop), on_broken=say)
+    size = photos.bytes_in_memory()
+    if size <= memory_gib * 2**30:
+        with tqdm(total=len(photos), desc="reading photos", unit="photo", disable=not show_progress) as bar:
+            photos.read_into_memory(os.cpu_count() or 1, bar.update)
+        if photos.in_memory is not None and device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 4:
+            photos.in_memory = [photo.to(device) for photo in photos.in_memory]
+        if photos.broken:
+            say(f"{len(photos.broken)} of {len(files)} photos cannot be read and are left out")
+    return photos
+
+
+def read_held_out(files: list[Path], say: Callable[[str], None]) -> Tensor:
+    """The photos that are measured and shown, never trained on.
+
+    Returns:
+        Shape (N, 3, 256, 256), float32, RGB in [0, 1], on the CPU; N may be 0.
+    """
+    crops = []
+    for file in files:
+        try:
+            crops.append(cut_centre(read_photo(file, HELD_OUT_SHORT_SIDE), HELD_OUT_SIZE))
+        except ImageError as error:
+            say(str(error))
+    return torch.stack(crops) if crops else torch.empty(0, 3, HELD_OUT_SIZE, HELD_OUT_SIZE)
+
+
+def sample_photos(photos: ContentImages, count: int) -> Tensor:
+    """The middles of the first `count` photos to train on, as `read_held_out` gives those held out."""
+    return torch.stack([cut_centre(photos.read(i)[0].cpu(), HELD_OUT_SIZE) for i in range(min(count, len(photos)))])
+
+
+def load_loss_network(recipe: Recipe, device: torch.device, *, channels_last: bool, say: Callable[[str], None]) -> VGG:
+    """The recipe's loss network on the device."""
+    loss_network = build_loss_network(
+        recipe.loss_network,
+        taps=[*recipe.content_taps, *recipe.style_taps],
+        weights=recipe.weights,
+        pooling=recipe.pooling,
+        input_normalisation=recipe.input_normalisation,
+        seed=recipe.seed,
+    )
+    if recipe.weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
+        say(f"no weights of {recipe.loss_network} are to be had here: the loss network's weights are random")
+    if channels_last:
+        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return loss_network.to(device)
+
+
+def build_loss(
+    recipe: Recipe, loss_network: VGG, style_image: Tensor, photos: ContentImages, device: torch.device
+) -> PerceptualLoss:
+    """The loss that is trained on; its feature variances are those of some of the photos."""
+    sample = sample_photos(photos, PHOTOS_FOR_VARIANCE).to(device)
+    return PerceptualLoss(
+        loss_network,
+        style_image.to(device),
+        content_taps=recipe.content_taps,
+        style_taps=recipe.style_taps,
+        normalisation=recipe.normalisation,
+        content_weight=recipe.content_weight,
+        style_strength=recipe.style_strength,
+        total_variation_weight=recipe.total_variation_weight,
+        feature_variance=measure_feature_variance(loss_network, sample.split(4), recipe.content_taps),
+    )

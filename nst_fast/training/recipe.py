@@ -1,0 +1,73 @@
+"""What decides a trained network's weights, beside the painting and the photos."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from nst_fast.errors import SettingError
+from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The settings of a run. Two runs of one recipe on one machine end in the same weights, bit for bit.
+
+    Raises:
+        SettingError: a value that is not allowed.
+    """
+
+    transform_net: str = "realtime"  # or johnson
+    width: int = 32  # of the network, in channels
+
+    loss_network: str = "vgg19"  # or vgg16
+    weights: str = "imagenet"  # or imagenet_features, imagenet_or_random, random, or a file
+    pooling: str = "max"  # or average
+    input_normalisation: str | None = None  # imagenet, caffe; None: what the weights are known to need
+
+    content_taps: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_CONTENT_TAPS))
+    style_taps: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_STYLE_TAPS))
+    normalisation: str = "relative"  # or gatys, johnson
+    content_weight: float = 1.0  # alpha
+    style_strength: float = 20.0  # beta
+    total_variation_weight: float = 0.0
+    style_short_side: int = 384  # pixels of the painting's short side; smaller gives smaller strokes
+
+    crop_size: int = 160  # pixels of the square crops of the photos
+    largest_crop: float = 2.0  # crops are cut up to this many times larger and scaled down; 1: the photo's own scale
+    batch_size: int = 4  # crops a step
+    held_out_photos: int = 64  # kept out of training; never more than a tenth of the folder
+
+    steps: int = 1600
+    learning_rate: float = 5e-3  # of Adam, at its peak
+    warmup_steps: int = 50
+    cosine: bool = True  # False: the rate stays at its peak
+    average_decay: float = 0.99  # of the moving average of the weights; 0 ships the last weights
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "style_short_side": 16,
+            "crop_size": 16,
+            "largest_crop": 1,
+            "batch_size": 1,
+            "held_out_photos": 0,
+            "steps": 1,
+            "warmup_steps": 0,
+            "content_weight": 0,
+            "style_strength": 0,
+            "total_variation_weight": 0,
+            "average_decay": 0,
+        }
+        for name, least in at_least.items():
+            if not getattr(self, name) >= least:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if not self.learning_rate > 0:
+            raise SettingError(f"learning_rate is {self.learning_rate}; it must be more than 0")
+        if not self.average_decay < 1:
+            raise SettingError(f"average_decay is {self.average_decay}; it must be less than 1")
+        if self.crop_size % 4:
+            raise SettingError(f"crop_size is {self.crop_size}; it must be a multiple of 4")
+
+    def as_plain_values(self) -> dict[str, Any]:
+        """For JSON, and for comparing with a run that is to be continued."""
+        return dataclasses.asdict(self)

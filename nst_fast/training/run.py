@@ -1,0 +1,153 @@
+"""One run: everything that changes from step to step, and how it is saved."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_fast.errors import SettingError, TrainingError
+from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.training.divergence import DivergenceGuard
+from nst_fast.training.recipe import Recipe
+from nst_fast.training.schedule import learning_rate_at
+from nst_fast.training.state import load_state, restore_parts, save_state
+from nst_fast.training.weight_average import WeightAverage
+from nst_fast.transform_nets import build_transform_net
+
+STATE_FILE = "state.pt"
+AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
+    """The number type of autocast, or None for float32 throughout.
+
+    Args:
+        precision: `fp32`, `bf16`, `fp16`, or `auto`: bf16 on CUDA, float32 elsewhere, where it is faster.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else None
+    if precision not in AUTOCAST_TYPES:
+        raise SettingError(f"precision {precision!r} is unknown; allowed: auto, {', '.join(AUTOCAST_TYPES)}")
+    return AUTOCAST_TYPES[precision]
+
+
+class Run:
+    """The network under training with its optimiser, average, and guard.
+
+    Args:
+        recipe: of the run.
+        identity: plain values that tell whether a saved state belongs to this run.
+        loss: on the device of the run.
+        folder: of the run.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        identity: Mapping[str, Any],
+        loss: PerceptualLoss,
+        folder: Path,
+        *,
+        device: torch.device,
+        autocast_type: torch.dtype | None,
+        channels_last: bool,
+        compile: bool,
+    ) -> None:
+        self.recipe = recipe
+        self.identity = dict(identity)
+        self.loss = loss
+        self.state_path = folder / STATE_FILE
+        self.device = device
+        self.autocast_type = autocast_type
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.step = 0
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are none of our business
+            torch.manual_seed(recipe.seed)
+            network = build_transform_net(recipe.transform_net, width=recipe.width)
+        self.network = network.to(device).to(memory_format=self.memory_format).train()
+        self.average = WeightAverage(self.network, recipe.average_decay)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate, fused=device.type != "mps")
+        # float16 gradients underflow without it; it does nothing for the other types.
+        self.scaler = torch.amp.GradScaler(device.type, enabled=autocast_type == torch.float16)
+        self.guard = DivergenceGuard()
+        self._losses = torch.compile(self._compute_losses) if compile else self._compute_losses
+        # Summed where they are computed: reading a number off a GPU each step would stall it.
+        self._term_names: list[str] = []
+        self._term_sum: Tensor | None = None
+        self._steps_summed = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """For the step to come."""
+        recipe = self.recipe
+        if not recipe.cosine and self.step >= recipe.warmup_steps:
+            return recipe.learning_rate
+        return learning_rate_at(
+            self.step, steps=recipe.steps, peak=recipe.learning_rate, warmup_steps=recipe.warmup_steps
+        )
+
+    def take_step(self, photos: Tensor) -> None:
+        """One step of Adam on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
+        photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        total, terms = self._losses(photos)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update(self.network)
+        self.step += 1
+        stacked = torch.stack(list(terms.values()))
+        self._term_names = list(terms)
+        self._term_sum = stacked if self._term_sum is None else self._term_sum + stacked
+        self._steps_summed += 1
+
+    def look(self) -> dict[str, float]:
+        """The mean terms since the last look.
+
+        Raises:
+            TrainingError: the loss is no number, or exploded.
+        """
+        if self._term_sum is None:
+            return {}
+        values = (self._term_sum / self._steps_summed).tolist()
+        steps_summed, self._term_sum, self._steps_summed = self._steps_summed, None, 0
+        terms = dict(zip(self._term_names, values, strict=True))
+        trouble = self.guard.diagnose(terms["total"])
+        if trouble is None and not all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
+            trouble = "the weights are no longer numbers"
+        if trouble:
+            raise TrainingError(f"{trouble} between steps {self.step - steps_summed} and {self.step}")
+        return terms
+
+    @torch.no_grad()
+    def paint(self, photos: Tensor) -> Tensor:
+        """What the averaged weights make of photos, shape (B, 3, H, W), RGB in [0, 1]."""
+        return self.average.network(photos.to(self.device)).float()
+
+    def save(self) -> None:
+        """Write the state; call it after a look, so that only a good one is ever written."""
+        save_state(self.state_path, recipe=self.identity, step=self.step, parts=self._parts())
+
+    def restore(self) -> None:
+        """Go back, or on, to the state on disk."""
+        state = load_state(self.state_path)
+        restore_parts(state, self._parts())
+        self.step = state["step"]
+        self._term_sum, self._steps_summed = None, 0
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "network": self.network,
+            "average": self.average,
+            "optimiser": self.optimiser,
+            "scaler": self.scaler,
+            "guard": self.guard,
+        }
+
+    def _compute_losses(self, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
+            return self.loss(self.network(photos), photos)

@@ -1,0 +1,62 @@
+"""The pieces that the image transformation networks are built from."""
+
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Sequential):
+    """Reflection padding, convolution and instance normalisation, then perhaps a ReLU.
+
+    Reflection padding leaves no dark border (zeros would). Instance normalisation: Ulyanov et al. 2016
+    (arXiv 1607.08022). The convolution has no bias: the normalisation would take it off again.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, relu: bool = True
+    ) -> None:
+        parts: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride,
+                padding=kernel_size // 2,
+                padding_mode="reflect",
+                bias=False,
+            ),
+            nn.InstanceNorm2d(out_channels, affine=True),
+        ]
+        if relu:
+            parts.append(nn.ReLU(inplace=True))
+        super().__init__(*parts)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions added to what came in; no ReLU after the addition (Johnson et al. 2016, supplement)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels, 3)
+        self.second = ConvNorm(channels, channels, 3, relu=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        return hidden + self.second(self.first(hidden))
+
+
+class UpsampleConvNorm(nn.Sequential):
+    """Twice the size by nearest neighbour, then a convolution: no checkerboards (Odena et al. 2016, Distill)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), ConvNorm(in_channels, out_channels, 3))
+
+
+class ToColours(nn.Sequential):
+    """The last convolution, to RGB in (0, 1).
+
+    Johnson et al. 2016 end in a scaled tanh; the sigmoid is the same curve for colours in [0, 1].
+    """
+
+    def __init__(self, in_channels: int, kernel_size: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, 3, kernel_size, padding=kernel_size // 2, padding_mode="reflect"), nn.Sigmoid()
+        )

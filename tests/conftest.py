@@ -1,0 +1,61 @@
+"""Fixtures that the tests of several modules use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread in each process where tests run in several: more would only wait for one another."""
+    if hasattr(config, "workerinput") or "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder `shared` beside the project, or where NST_FAST_SHARED says; it holds weights too big to keep here."""
+    given = os.environ.get("NST_FAST_SHARED")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("no folder `shared` beside the project; set NST_FAST_SHARED to one that holds `data`")
+    return folder
+
+
+def draw_picture(generator: np.random.Generator, height: int, width: int) -> Image.Image:
+    """A smooth gradient between four random corner colours, with a little noise, so that no two are alike."""
+    corners = generator.integers(0, 256, size=(2, 2, 3))
+    down, across = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
+    top = corners[0, 0] * (1 - across) + corners[0, 1] * across
+    bottom = corners[1, 0] * (1 - across) + corners[1, 1] * across
+    smooth = top * (1 - down) + bottom * down
+    noisy = smooth + generator.normal(0, 8, size=(height, width, 3))
+    return Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """A folder of twelve photos of 48 x 64 pixels (height x width), four of them in a folder `more` inside it."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for number in range(12):
+        parent = folder if number < 8 else folder / "more"
+        draw_picture(generator, 48, 64).save(parent / f"photo_{number:02}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture
+def painting(tmp_path: Path) -> Path:
+    """A painting as a PNG of 60 x 80 pixels: stripes and blots, so that its Gram matrices are those of no photo."""
+    generator = np.random.default_rng(1)
+    rows, columns = np.mgrid[0:60, 0:80]
+    strokes = 0.5 + 0.5 * np.sin(0.9 * rows + 4 * np.sin(columns / 7))
+    dark, light = generator.integers(0, 100, size=3), generator.integers(150, 256, size=3)
+    colours = dark * (1 - strokes[..., None]) + light * strokes[..., None]
+    path = tmp_path / "painting.png"
+    Image.fromarray(colours.round().astype(np.uint8)).save(path)
+    return path

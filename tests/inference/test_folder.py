@@ -1,0 +1,333 @@
+import errno
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_fast.checkpoint import Checkpoint, CheckpointInfo
+from nst_fast.errors import ImageError, OutputError, SettingError
+from nst_fast.images import IMAGE_SUFFIXES, read_picture
+from nst_fast.inference import folder as folder_module
+from nst_fast.inference.folder import Painting, plan_paintings, stylize_files
+from nst_fast.inference.stylizer import Stylizer
+from nst_fast.transform_nets import RealtimeNet
+
+
+@pytest.fixture(scope="module")
+def stylizer():
+    torch.manual_seed(0)
+    return Stylizer(Checkpoint(RealtimeNet(width=4), CheckpointInfo(style={"name": "x"})), device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    """Each test starts in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def make_pictures(*names: str, size: tuple[int, int] = (12, 9)) -> list[Path]:
+    for seed, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(name, format="PNG" if Path(name).suffix not in IMAGE_SUFFIXES else None)
+    return [Path(name) for name in names]
+
+
+def plan(*inputs: str, output: str | None = None, **arguments):
+    return plan_paintings(
+        [Path(name) for name in inputs], None if output is None else Path(output), style_name="x", **arguments
+    )
+
+
+def targets(*inputs: str, output: str | None = None, **arguments) -> list[str]:
+    return [str(painting.target) for painting in plan(*inputs, output=output, **arguments).paintings]
+
+
+def refusal(*inputs: str, output: str | None = None, **arguments) -> str:
+    with pytest.raises((ImageError, SettingError)) as caught:
+        plan(*inputs, output=output, **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_structure_is_kept_below_the_output():
+    """Pictures in folders keep their place below the folder given; single ones lie right in the output."""
+    make_pictures("photos/a.jpg", "photos/deep/er/b.png", "c.webp")
+    assert targets("photos", "c.webp", output="out") == ["out/a.jpg", "out/deep/er/b.png", "out/c.webp"]
+    assert targets("photos") == ["painted/x/a.jpg", "painted/x/deep/er/b.png"]
+
+
+def test_names_are_kept_but_for_what_cannot_be_written():
+    """The name stays, in its upper or lower case; .gif and unknown suffixes become .png, in a folder or alone."""
+    make_pictures("IMG (1).JPG", "a,b=c.tif", "été.bmp", "moving.gif", "picture", "from.phone")
+    assert targets("IMG (1).JPG", "a,b=c.tif", "été.bmp", "moving.gif", "picture", "from.phone", output="o") == [
+        "o/IMG (1).JPG",
+        "o/a,b=c.tif",
+        "o/été.bmp",
+        "o/moving.png",
+        "o/picture.png",
+        "o/from.png",
+    ]
+
+
+def test_format_renames_all():
+    """A format, with or without dot and in either case, sets the suffix of all paintings."""
+    make_pictures("a.jpg", "b.gif")
+    assert targets("a.jpg", "b.gif", output="o", image_format="png") == ["o/a.png", "o/b.png"]
+    assert targets("a.jpg", output="o", image_format=".WebP") == ["o/a.webp"]
+
+
+def test_output_with_a_suffix_is_a_file_for_one_picture():
+    """`card.png` is a file, `card` and `v1.2` are folders, and so is an existing folder called `old.png`."""
+    make_pictures("a.jpg")
+    Path("old.png").mkdir()
+    assert targets("a.jpg", output="card.png") == ["card.png"]
+    assert targets("a.jpg", "a.jpg", output="card.png") == ["card.png"]
+    assert targets("a.jpg", output="card") == ["card/a.jpg"]
+    assert targets("a.jpg", output="v1.2") == ["v1.2/a.jpg"]
+    assert targets("a.jpg", output="old.png") == ["old.png/a.jpg"]
+
+
+def test_a_style_name_cannot_lead_out_of_the_folder():
+    """The default output is one folder below `painted`, whatever a checkpoint calls its style."""
+    make_pictures("a.jpg")
+    for name, folder in (("../../x", "______x"), ("The Wave", "The Wave"), ("..", "__"), ("", "style")):
+        made = plan_paintings([Path("a.jpg")], None, style_name=name)
+        assert made.output == Path("painted") / folder
+
+
+def test_a_picture_given_twice_counts_once():
+    """The same picture by two spellings, or alone and in its folder, is painted once."""
+    make_pictures("photos/a.jpg")
+    assert targets("photos/a.jpg", "photos/../photos/a.jpg", "photos", output="o") == ["o/a.jpg"]
+
+
+def test_output_inside_an_input_is_not_painted_again():
+    """Paintings below an input folder are not taken for photos, of another style neither if the place is default."""
+    make_pictures("a.jpg", "out/old.jpg", "painted/y/a.jpg", "painted.jpg")
+    assert targets(".") == ["painted/x/a.jpg", "painted/x/out/old.jpg", "painted/x/painted.jpg"]
+    assert targets(".", output="out") == ["out/a.jpg", "out/painted.jpg", "out/painted/y/a.jpg"]
+    # Below the output, but asked for.
+    assert targets("out/old.jpg", output="out/new") == ["out/new/old.jpg"]
+    assert targets("painted/y", output="painted") == ["painted/a.jpg"]
+
+
+def test_what_exists_is_skipped_unless_overwritten():
+    """A target that exists is skipped, file or folder alike, also one older than the picture; overwrite paints it."""
+    make_pictures("a.jpg", "b.jpg", "o/a.jpg", "card.png")
+    os.utime("o/a.jpg", (1, 1))
+    made = plan("a.jpg", "b.jpg", output="o")
+    assert made.skipped == [Painting(Path("a.jpg"), Path("o/a.jpg"))]
+    assert made.paintings == [Painting(Path("b.jpg"), Path("o/b.jpg"))]
+    assert plan("a.jpg", output="card.png").paintings == []
+    made = plan("a.jpg", "b.jpg", output="o", overwrite=True)
+    assert len(made.paintings) == 2 and made.skipped == []
+
+
+def test_an_input_is_never_painted_over():
+    """A target that is any of the inputs, by whatever name, is refused, also with overwrite."""
+    make_pictures("photos/a.jpg", "b.jpg")
+    Path("link.jpg").symlink_to("b.jpg")
+    Path("alias").symlink_to("photos")
+    for inputs, output, target in (
+        (["photos"], "photos", "photos/a.jpg"),
+        (["photos"], "alias", "alias/a.jpg"),
+        (["b.jpg"], "link.jpg", "link.jpg"),
+        (["b.jpg"], ".", "b.jpg"),
+    ):
+        assert refusal(*inputs, output=output, overwrite=True) == (
+            f"{target} is an input and would be painted over; give another output"
+        )
+
+
+def test_two_pictures_with_one_target_are_refused():
+    """Two different pictures that would land on one name are refused before anything is painted, both by name."""
+    make_pictures("one/a.jpg", "two/a.jpg", "one/a.png")
+    end = "paint them one after the other to different output folders"
+    assert refusal("one", "two", output="o") == f"one/a.jpg and two/a.jpg would both be painted to o/a.jpg; {end}"
+    assert refusal("one", output="o", image_format="png") == (
+        f"one/a.jpg and one/a.png would both be painted to o/a.png; {end}"
+    )
+
+
+def test_a_file_as_output_for_several_pictures_is_refused():
+    """One file's name cannot take several paintings, nor a folder's."""
+    make_pictures("photos/a.jpg", "b.jpg")
+    expected = "output 'o.png' is one picture's name, but there may be several; give the name of a folder"
+    assert refusal("photos", output="o.png") == expected
+    assert refusal("photos/a.jpg", "b.jpg", output="o.png") == expected
+
+
+def test_formats_that_are_unknown_or_differ_are_refused():
+    """An unknown format is refused with the known ones, and one that contradicts the output's suffix."""
+    make_pictures("a.jpg")
+    message = refusal("a.jpg", output="o", image_format="jpgg")
+    assert message.startswith("format 'jpgg' is unknown; allowed: avif, bmp, gif, ")
+    assert message.endswith("(nearest: jpg)")
+    assert refusal("a.jpg", output="o.png", image_format="jpg") == (
+        "output 'o.png' and format 'jpg' differ; leave out the format"
+    )
+
+
+def test_inputs_without_pictures_are_refused():
+    """A missing input, and folders without a picture, are refused by name."""
+    Path("empty").mkdir()
+    assert refusal("missing.jpg") == "missing.jpg does not exist; check the path"
+    message = refusal("empty")
+    assert message.startswith("there is no picture in empty; give files or folders with files that end in .avif .bmp")
+
+
+def test_files_hold_what_the_stylizer_paints(stylizer):
+    """Each file written is the stylizer's painting of its picture, at the size asked for."""
+    make_pictures("photos/a.png", "photos/deep/b.png")
+    made = plan("photos", output="o", image_format="png")
+    outcomes = list(stylize_files(stylizer, made.paintings, size=20))
+    assert [(outcome.painting, outcome.status, outcome.message) for outcome in outcomes] == [
+        (painting, "painted", "") for painting in made.paintings
+    ]
+    for painting in made.paintings:
+        expected = stylizer.stylize_picture(read_picture(painting.source), size=20)
+        assert np.array_equal(read_picture(painting.target).rgb, expected.rgb)
+
+
+def test_a_turned_photo_comes_out_upright(stylizer):
+    """A photo that its EXIF turns by 90 degrees is painted upright, so height and width change places."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 10)).save("a.jpg", exif=exif)
+    list(stylize_files(stylizer, plan("a.jpg", output="o.png").paintings))
+    assert read_picture("o.png").rgb.shape == (20, 10, 3)
+
+
+def test_alpha_reaches_the_file(stylizer):
+    """Transparency is in the painting's file as it was in the picture's."""
+    alpha = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    image = Image.new("RGB", (12, 12), "teal")
+    image.putalpha(Image.fromarray(alpha))
+    image.save("a.png")
+    list(stylize_files(stylizer, plan("a.png", output="o").paintings))
+    assert np.array_equal(read_picture("o/a.png").alpha, alpha)
+
+
+def test_of_an_animation_the_first_frame_is_painted_and_that_is_said(stylizer):
+    """An animated GIF becomes one PNG, in a line that says so."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:])
+    (outcome,) = stylize_files(stylizer, plan("a.gif", output="o").paintings)
+    assert (outcome.status, outcome.message) == ("painted", "a.gif has 3 frames; the first one was painted")
+    assert read_picture("o/a.png").frame_count == 1
+
+
+def test_broken_pictures_do_not_stop_the_others(stylizer):
+    """Broken files, links to nowhere and pictures that their format cannot hold fail by name; the rest is painted."""
+    make_pictures(*(f"photos/{number}.png" for number in range(6)))
+    Path("photos/1.png").write_bytes(b"")
+    Path("photos/3.png").write_bytes(Path("photos/3.png").read_bytes()[:90])
+    Path("photos/4.png").unlink()
+    Path("photos/4.png").symlink_to("nowhere.png")
+    Image.new("RGB", (16_400, 1)).save("photos/5.png")
+    made = plan("photos", output="o", image_format="webp")
+    outcomes = list(stylize_files(stylizer, made.paintings))
+    assert [outcome.status for outcome in outcomes] == ["painted", "failed", "painted", "failed", "failed", "failed"]
+    messages = [outcome.message for outcome in outcomes]
+    assert messages[1] == "photos/1.png is empty (0 bytes); copy or download it again"
+    assert messages[3].startswith("photos/3.png is damaged or cut short")
+    assert messages[4] == "photos/4.png does not exist; check the path"
+    assert messages[5].startswith("cannot write o/5.webp: 16400 x 1 pixels, and WEBP holds at most 16383 on a side")
+    assert sorted(path.name for path in Path("o").iterdir()) == ["0.webp", "2.webp"]
+
+
+def test_a_picture_beyond_memory_fails_by_name(stylizer, monkeypatch):
+    """Where the memory does not suffice for one picture, its name is in the line."""
+    make_pictures("a.png")
+
+    def run_out(picture, *, size=None):
+        raise ImageError("painting at 12 x 9 pixels does not fit")
+
+    monkeypatch.setattr(stylizer, "stylize_picture", run_out)
+    (outcome,) = stylize_files(stylizer, plan("a.png").paintings)
+    assert (outcome.status, outcome.message) == ("failed", "a.png: painting at 12 x 9 pixels does not fit")
+
+
+def test_an_unwritable_output_ends_the_job(stylizer):
+    """An output below a regular file ends the job with the first painting."""
+    make_pictures("a.png", "b.png")
+    Path("file").write_text("")
+    with pytest.raises(OutputError, match=r"^cannot write file/o/a\.png: a part of this path is a file, not a folder"):
+        list(stylize_files(stylizer, plan("a.png", "b.png", output="file/o").paintings))
+
+
+def test_a_full_disk_ends_the_job(stylizer, monkeypatch):
+    """When the disk is full the job ends in one line, what was painted stays, and no half file is left."""
+    make_pictures("a.png", "b.png", "c.png")
+    write = Image.Image.save
+
+    def save(self, path, **options):
+        if Path(path).name.startswith(".b."):
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    outcomes = stylize_files(stylizer, plan("a.png", "b.png", "c.png", output="o").paintings)
+    with pytest.raises(OutputError) as caught:
+        list(outcomes)
+    assert str(caught.value).startswith("cannot write o/b.png: the disk is full")
+    assert "o/b.png" not in map(str, Path("o").iterdir())
+    assert not list(Path("o").glob(".*"))
+
+
+def test_wrong_settings_end_the_job(stylizer):
+    """A size or a quality out of range is a mistake of the caller, not of each picture."""
+    paintings = plan(*map(str, make_pictures("a.jpg", "b.jpg")), output="o").paintings
+    with pytest.raises(SettingError, match="a side of 0 pixels was asked for"):
+        list(stylize_files(stylizer, paintings, size=0))
+    with pytest.raises(SettingError, match="jpeg_quality is 0; give 1 to 100"):
+        list(stylize_files(stylizer, paintings, jpeg_quality=0))
+
+
+def test_breaking_off_leaves_whole_files_and_no_threads(stylizer):
+    """Whoever stops listening after the first picture finds whole files only, and no thread goes on."""
+    make_pictures(*(f"photos/{number}.png" for number in range(9)))
+    outcomes = stylize_files(stylizer, plan("photos", output="o").paintings)
+    assert next(outcomes).status == "painted"
+    outcomes.close()
+    written = sorted(Path("o").iterdir())
+    assert 1 <= len(written) < 9
+    for path in written:
+        assert read_picture(path).rgb.shape == (9, 12, 3)
+    assert not [thread for thread in threading.enumerate() if "pictures" in thread.name]
+
+
+def test_reading_and_writing_run_beside_painting(stylizer, monkeypatch):
+    """The next picture is read, and the last one written, on other threads; few pictures wait at a time."""
+    make_pictures(*(f"photos/{number}.png" for number in range(8)))
+    threads = {}
+    waiting, most_waiting = 0, 0
+    lock = threading.Lock()
+
+    def read(path):
+        nonlocal waiting, most_waiting
+        with lock:
+            waiting += 1
+            most_waiting = max(most_waiting, waiting)
+        threads.setdefault("read", threading.current_thread().name)
+        return read_picture(path)
+
+    def write(path, picture, *, jpeg_quality):
+        nonlocal waiting
+        with lock:
+            waiting -= 1
+        threads.setdefault("write", threading.current_thread().name)
+
+    monkeypatch.setattr(folder_module, "read_picture", read)
+    monkeypatch.setattr(folder_module, "write_picture", write)
+    assert len(list(stylize_files(stylizer, plan("photos").paintings))) == 8
+    assert threads["read"].startswith("read-pictures") and threads["write"].startswith("write-pictures")
+    # Two read ahead, one painted, and two or three to be written.
+    assert most_waiting <= 6
