@@ -6,6 +6,7 @@ never executes anything.
 
 import dataclasses
 import json
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def read_checkpoint_header(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(metadata[METADATA_KEY])
         format_version = int(header["format_version"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{str(path)!r} is a safetensors file but no checkpoint of nst-fast; give one that nst-fast train wrote"
         ) from error
@@ -122,11 +123,14 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """
     path = find_checkpoint(name_or_path)
     header = read_checkpoint_header(path)
-    arguments = dict(header.get("transform_net", {}))
     try:
-        network = build_transform_net(arguments.pop("name", "(none)"), **arguments)
-        network.load_state_dict(safetensors.torch.load_file(path))
-    except (SettingError, RuntimeError, safetensors.SafetensorError) as error:
+        arguments = dict(header.get("transform_net", {}))
+        # On the meta device a network takes no memory, whatever width the file claims, and no random numbers.
+        with torch.device("meta"):
+            network = build_transform_net(arguments.pop("name", "(none)"), **arguments)
+        weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
+        network.load_state_dict(weights, assign=True)
+    except (SettingError, RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"checkpoint {str(path)!r} does not fit this program ({' '.join(str(error).split())[:200]}); "
             f"update nst-fast or train it anew"
@@ -151,12 +155,13 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     """
     shipped = list_shipped_checkpoints()
     given = str(name_or_path)
-    path = Path(given).expanduser()
-    if given in shipped and not path.is_file():
-        return shipped[given]
-    if path.is_file():
+    path = Path(os.path.expanduser(given))
+    # os.path's questions, unlike Path's, take names that are too long for the system.
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if given in shipped:
+        return shipped[given]
+    if os.path.isdir(path):
         raise CheckpointError(f"style {given!r} is a folder; give a checkpoint file ({SUFFIX}) or a name: {_names()}")
     raise CheckpointError(
         f"style {given!r} is neither a file nor a shipped style; shipped: {_names()}"
@@ -171,13 +176,15 @@ def _names() -> str:
 def _check_is_checkpoint_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(9)
     except OSError as error:
         raise CheckpointError(
             f"checkpoint {str(path)!r} cannot be read ({error.strerror}); give another file"
         ) from error
-    # A pickle begins with its protocol (0x80), a zip as torch.save writes it with PK.
-    if start[:1] == b"\x80" or start == b"PK" or path.suffix in (".pt", ".pth", ".pkl"):
+    # A pickle begins with 0x80, a zip as torch.save writes it with PK. So does one in 32 safetensors files, whose
+    # first 8 bytes are the header's length; but there the header, a JSON object, comes next.
+    like_pickle = start[:1] == b"\x80" or start[:2] == b"PK"
+    if (like_pickle and start[8:] != b"{") or path.suffix in (".pt", ".pth", ".pkl"):
         raise CheckpointError(
             f"{str(path)!r} is a pickle, which could run code when read, and was not opened; "
             f"give a {SUFFIX} checkpoint that nst-fast train wrote"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nst_fast.errors import ImageError
 from nst_fast.images import find_images, read_picture, resize, size_for_short_side, to_tensor, to_uint8
+from nst_fast.pictures import flatten_onto_white
 
 # A run goes on with what can be read, unless nearly nothing can.
 MAX_BROKEN_SHARE = 0.9
@@ -51,10 +52,12 @@ def hold_out_photos(photos: list[Path], folder: Path, count: int) -> tuple[list[
 def read_photo(path: Path, short_side: int) -> Tensor:
     """One photo as it is trained on: uint8, (3, H, W), the short side brought down to `short_side` if longer.
 
+    Transparent parts show white.
+
     Raises:
         ImageError: the file is broken.
     """
-    image = read_picture(path, min_short_side=short_side).rgb
+    image = flatten_onto_white(read_picture(path, min_short_side=short_side))
     if min(image.shape[:2]) > short_side:
         height, width = image.shape[:2]
         image = to_uint8(resize(to_tensor(image), *size_for_short_side(height, width, short_side)))
@@ -67,10 +70,10 @@ class ContentImages:
     Args:
         photos: the files.
         short_side: pixels; larger photos are brought down to it.
-        on_broken: called once with the message for each broken file that is met.
+        on_broken: called once with the message for each broken file that is met; None: nothing is said.
     """
 
-    def __init__(self, photos: list[Path], short_side: int, on_broken: Callable[[str], None] = lambda message: None):
+    def __init__(self, photos: list[Path], short_side: int, on_broken: Callable[[str], None] | None = None) -> None:
         self.photos = photos
         self.short_side = short_side
         self.on_broken = on_broken
@@ -102,7 +105,7 @@ class ContentImages:
         with ThreadPoolExecutor(threads) as pool:
             for index, photo in enumerate(pool.map(read, range(len(self)))):
                 if photo is None:
-                    self.on_broken(self.broken[index])
+                    self._say(self.broken[index])
                 else:
                     photos.append(photo)
                 on_progress(1)
@@ -121,20 +124,25 @@ class ContentImages:
         if self.in_memory is not None:
             return self.in_memory[index], {}
         found_broken: dict[int, str] = {}
-        for step in range(min(len(self), MAX_BROKEN_IN_A_ROW)):
+        tries = min(len(self), MAX_BROKEN_IN_A_ROW)
+        for step in range(tries):
             candidate = (index + step) % len(self)
             try:
                 return read_photo(self.photos[candidate], self.short_side), found_broken
             except ImageError as error:
                 found_broken[candidate] = str(error)
-        raise ImageError(_too_many_broken(found_broken, MAX_BROKEN_IN_A_ROW))
+        raise ImageError(_too_many_broken(found_broken, tries))
 
     def report(self, found_broken: dict[int, str]) -> None:
         """Take note of what a worker process found broken, and say what had not been said."""
         for index, message in found_broken.items():
             if index not in self.broken:
                 self.broken[index] = message
-                self.on_broken(message)
+                self._say(message)
+
+    def _say(self, message: str) -> None:
+        if self.on_broken is not None:
+            self.on_broken(message)
 
 
 def _too_many_broken(broken: dict[int, str], tried: int) -> str:

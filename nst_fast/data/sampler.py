@@ -3,7 +3,10 @@
 Nothing is remembered between crops, so a run that is continued at step n sees what an uncut run sees there.
 """
 
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nst_fast.data.content_images import ContentImages
+from nst_fast.errors import ImageError
 
 
 class Crop(NamedTuple):
@@ -109,37 +113,68 @@ def iterate_batches(
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
-        # Forked workers inherit threads' locks; a fork server starts clean and works on all systems.
-        multiprocessing_context="forkserver" if workers and os.name == "posix" else None,
-        worker_init_fn=_use_one_thread,
+        multiprocessing_context=_choose_context() if workers else None,
+        worker_init_fn=_start_worker,
+        generator=torch.Generator(),  # the loader draws from it; the caller's random numbers stay as they are
     )
     for batch, found_broken in loader:
         photos.report(found_broken)
+        if isinstance(batch, ImageError):
+            raise batch
         yield batch
 
 
 class _CropDataset(Dataset):
     def __init__(self, photos: ContentImages, sampler: CropSampler, crop_size: int) -> None:
-        # Without the callback: messages are said once, by the process that trains.
+        # Messages are said once, by the process that trains.
         self.photos = ContentImages(photos.photos, photos.short_side)
         self.sampler = sampler
         self.crop_size = crop_size
 
-    def __getitem__(self, number: int) -> tuple[Tensor, dict[int, str]]:
+    def __getitem__(self, number: int) -> tuple[Tensor | ImageError, dict[int, str]]:
         crop = self.sampler.draw(number)
-        photo, found_broken = self.photos.read(crop.photo)
+        try:
+            photo, found_broken = self.photos.read(crop.photo)
+        except ImageError as error:
+            return error, {}  # as a value: the loader would wrap what a worker raises in that worker's traceback
         return cut_crop(photo, crop, self.crop_size), found_broken
 
 
-def _collate(samples: list[tuple[Tensor, dict[int, str]]]) -> tuple[Tensor, dict[int, str]]:
+def _collate(samples: list[tuple[Tensor | ImageError, dict[int, str]]]) -> tuple[Tensor | ImageError, dict[int, str]]:
     found_broken: dict[int, str] = {}
-    for _, broken in samples:
+    cuts = []
+    for cut, broken in samples:
         found_broken.update(broken)
-    return torch.stack([cut for cut, _ in samples]), found_broken
+        if isinstance(cut, ImageError):
+            return cut, found_broken
+        cuts.append(cut)
+    return torch.stack(cuts), found_broken
 
 
-def _use_one_thread(worker: int) -> None:
+def _choose_context() -> multiprocessing.context.BaseContext | None:
+    """How worker processes are started; None is the system's own way."""
+    if os.name != "posix":
+        return None
+    # Forked workers inherit threads' locks; a fork server starts clean. It imports torch once for all of them.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    return context
+
+
+def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    # These reach all processes of a terminal or a job at once; the one that trains decides, and needs its batches.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # The loader looks whether its parent's id has changed, which is the fork server's here and never does.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _mix(*numbers: int) -> int:

@@ -1,11 +1,11 @@
 """Where a loss network's weights come from: torchvision's download, a file, or a seeded random draw."""
 
+import http.client
+import os
 import pickle
-import urllib.error
-import zipfile
 from pathlib import Path
+from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def build_loss_network(
     elif word == "random":
         _draw_random_weights(network, seed)
     else:
-        _load_file(network, Path(weights).expanduser())
+        _load_file(network, Path(os.path.expanduser(weights)))
     return network
 
 
@@ -79,7 +79,7 @@ def _load_release(network: VGG, word: str) -> None:
     release = get_model_weights(network.architecture)[releases[network.architecture]]
     try:
         state = release.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+    except (OSError, http.client.HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(
             f"the weights of {network.architecture} could not be downloaded ({_one_line(error)}); three ways out: "
             f"connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or .safetensors), "
@@ -90,7 +90,7 @@ def _load_release(network: VGG, word: str) -> None:
 
 
 def _load_file(network: VGG, path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, it takes names that are too long for the system
         raise WeightsError(
             f"loss network weights {str(path)!r} are not a file; give a torchvision-format .pth or .safetensors file, "
             f"or one of the words {', '.join(WEIGHT_WORDS)}"
@@ -102,10 +102,10 @@ def _load_file(network: VGG, path: Path) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"loss network weights {str(path)!r} hold more than tensors and were not executed; "
-            f"save the bare state_dict, or convert it to .safetensors"
+            f"loss network weights {str(path)!r} hold more than tensors, or are damaged, and were not executed; "
+            f"give a whole torchvision-format .pth (a bare state_dict) or .safetensors file"
         ) from error
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+    except Exception as error:  # a damaged pickle makes torch.load raise nearly anything, such as KeyError
         raise WeightsError(
             f"loss network weights {str(path)!r} cannot be read ({_one_line(error)}); "
             f"give a whole torchvision-format .pth or .safetensors file"
@@ -116,7 +116,7 @@ def _load_file(network: VGG, path: Path) -> None:
     network.weights_name = path.name
 
 
-def _fill(network: VGG, state: dict[str, Tensor], source: str) -> None:
+def _fill(network: VGG, state: dict[str, Any], source: str) -> None:
     """Copy the tensors that `network` needs out of a torchvision-format state_dict; deeper layers are left alone."""
     for convolution, layer in zip(network.convolutions, network.layers, strict=True):
         for kind in ("weight", "bias"):
@@ -127,15 +127,16 @@ def _fill(network: VGG, state: dict[str, Tensor], source: str) -> None:
                     f"{source} lacks {key}, which {network.architecture} needs for {convolution.tap}; "
                     f"give a file that reaches {network.taps[-1]}, or ask for shallower taps"
                 )
-            if tuple(state[key].shape) != tuple(parameter.shape):
+            given = tuple(state[key].shape) if isinstance(state[key], Tensor) else type(state[key]).__name__
+            if given != tuple(parameter.shape):
                 raise WeightsError(
-                    f"{source} has {key} of shape {tuple(state[key].shape)}, {network.architecture} needs "
+                    f"{source} has {key} of shape {given}, {network.architecture} needs "
                     f"{tuple(parameter.shape)}; give the weights of {network.architecture}"
                 )
-            if not torch.isfinite(state[key]).all():
-                raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
             with torch.no_grad():
                 parameter.copy_(state[key])
+            if not torch.isfinite(parameter).all():
+                raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
 
 
 def _draw_random_weights(network: VGG, seed: int) -> None:
@@ -150,4 +151,4 @@ def _draw_random_weights(network: VGG, seed: int) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

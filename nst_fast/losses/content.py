@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from nst_fast.errors import ImageError
 from nst_fast.losses.normalisation import check_normalisation, in_full_precision
 
 
@@ -51,6 +52,9 @@ def measure_feature_variance(
 
     Returns:
         For each tap a positive number.
+
+    Raises:
+        ImageError: there is no photo.
     """
     taps = list(taps)
     count = dict.fromkeys(taps, 0)
@@ -63,6 +67,8 @@ def measure_feature_variance(
             count[tap] += features.shape[1]
             total[tap] = total.get(tap, 0) + features.sum(1)
             total_of_squares[tap] = total_of_squares.get(tap, 0) + features.square().sum(1)
+    if not total:
+        raise ImageError("there is no photo to measure the feature variance on; give at least one")
     variances = {}
     for tap in taps:
         variance = total_of_squares[tap] / count[tap] - (total[tap] / count[tap]).square()

@@ -1,11 +1,12 @@
 """The perceptual loss: content, style and total variation, weighted into one total with named terms."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from nst_fast.errors import SettingError
+from nst_fast.errors import ImageError, SettingError
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.normalisation import check_normalisation
 from nst_fast.losses.style import gram_matrix, style_loss
@@ -63,7 +64,7 @@ class PerceptualLoss(nn.Module):
         self.content_weight = content_weight
         self.style_strength = style_strength
         self.total_variation_weight = total_variation_weight
-        self.feature_variance = dict(feature_variance or dict.fromkeys(self.content_taps, 1.0))
+        self.feature_variance = {**dict.fromkeys(self.content_taps, 1.0), **(feature_variance or {})}
         if normalisation == "relative" and (missing := self.content_taps.keys() - (feature_variance or {}).keys()):
             raise SettingError(
                 f"the relative normalisation needs feature_variance of {', '.join(sorted(missing))}; "
@@ -120,7 +121,12 @@ def measure_losses(paint: Callable[[Tensor], Tensor], loss: PerceptualLoss, phot
 
     Returns:
         The named terms of `PerceptualLoss.forward`.
+
+    Raises:
+        ImageError: there is no photo.
     """
+    if not len(photos):
+        raise ImageError("there is no photo to measure the losses on; give at least one")
     sums: dict[str, float] = {}
     for photo in photos.split(4):
         _, terms = loss(paint(photo).clamp(0, 1), photo)
@@ -151,5 +157,6 @@ def build_relative_loss(
 
 def _check_weights(name: str, weights: Mapping[str, float]) -> None:
     given = ", ".join(f"{key} {value:g}" for key, value in weights.items()) or "nothing"
-    if any(value < 0 for value in weights.values()) or not any(value > 0 for value in weights.values()):
-        raise SettingError(f"{name}: {given}; each must be at least 0 and one of them more than 0")
+    allowed = all(value >= 0 and math.isfinite(value) for value in weights.values())
+    if not allowed or not any(value > 0 for value in weights.values()):
+        raise SettingError(f"{name}: {given}; each must be a number of at least 0, and one of them more than 0")

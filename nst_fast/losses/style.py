@@ -43,10 +43,10 @@ def style_loss(features: Tensor, target_gram: Tensor, normalisation: str = "rela
     with torch.autocast(features.device.type, enabled=False):
         gram = gram_matrix(features)
         target_gram = target_gram.to(gram.dtype)
-        missing = (gram - target_gram).square().sum((1, 2)).mean()
+        missing = (gram - target_gram).square().sum((1, 2))
         channels = features.shape[1]
         if normalisation == "gatys":
-            return missing / (4 * channels**2)
+            return missing.mean() / (4 * channels**2)
         if normalisation == "johnson":
-            return missing / channels**2
-        return missing / target_gram.square().sum((-2, -1)).mean()
+            return missing.mean() / channels**2
+        return (missing / target_gram.square().sum((-2, -1))).mean()

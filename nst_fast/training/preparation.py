@@ -66,14 +66,15 @@ def sample_photos(photos: ContentImages, count: int) -> Tensor:
 
 def load_loss_network(recipe: Recipe, device: torch.device, *, channels_last: bool, say: Callable[[str], None]) -> VGG:
     """The recipe's loss network on the device."""
-    loss_network = build_loss_network(
-        recipe.loss_network,
-        taps=[*recipe.content_taps, *recipe.style_taps],
-        weights=recipe.weights,
-        pooling=recipe.pooling,
-        input_normalisation=recipe.input_normalisation,
-        seed=recipe.seed,
-    )
+    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
+        loss_network = build_loss_network(
+            recipe.loss_network,
+            taps=[*recipe.content_taps, *recipe.style_taps],
+            weights=recipe.weights,
+            pooling=recipe.pooling,
+            input_normalisation=recipe.input_normalisation,
+            seed=recipe.seed,
+        )
     if recipe.weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
         say(f"no weights of {recipe.loss_network} are to be had here: the loss network's weights are random")
     if channels_last:

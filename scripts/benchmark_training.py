@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Our training step against a plain textbook step, in turns in one run: pictures per second and their ratio.
+
+    python scripts/benchmark_training.py [--network realtime] [--size 160] [--batch 4] [--rounds 15]
+
+Same network, loss network, taps, batch and size on both sides; random weights, since the time does not depend on
+them. The textbook step is how the common example programs train: float32, contiguous, torchvision's VGG run to the
+deepest tap for the photo as for the painted picture, unfused Adam, and every loss read back with .item() in each
+step. Ours is the step that `nst-fast train` takes, with its moving average of the weights.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+
+from nst_fast.device import choose_device
+from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.training.recipe import Recipe
+from nst_fast.training.run import Run, choose_autocast_type
+from nst_fast.transform_nets import build_transform_net
+
+# Where torchvision's VGG-19 has the default taps: relu1_1, relu2_1, relu3_1, relu3_2, relu4_1.
+TAP_INDICES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 13: "relu3_2", 20: "relu4_1"}
+
+
+class TextbookStep:
+    """Content loss, Gram style loss, Adam; nothing clever."""
+
+    def __init__(self, network: str, style_image: Tensor, device: torch.device) -> None:
+        self.network = build_transform_net(network).to(device)
+        self.features = torchvision.models.vgg19(weights=None).features[: max(TAP_INDICES) + 1].to(device).eval()
+        self.features.requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), 1e-3)
+        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        self.mean, self.deviation = mean.view(1, 3, 1, 1).to(device), deviation.view(1, 3, 1, 1).to(device)
+        style = self.activations(style_image[None].to(device))
+        self.targets = {tap: self.gram(style[tap]) for tap in DEFAULT_STYLE_TAPS}
+
+    def activations(self, image: Tensor) -> dict[str, Tensor]:
+        hidden = (image - self.mean) / self.deviation
+        taps = {}
+        for index, layer in enumerate(self.features):
+            hidden = layer(hidden)
+            if index in TAP_INDICES:
+                taps[TAP_INDICES[index]] = hidden
+        return taps
+
+    @staticmethod
+    def gram(features: Tensor) -> Tensor:
+        batch, channels, height, width = features.shape
+        flat = features.view(batch, channels, height * width)
+        return flat.bmm(flat.transpose(1, 2)) / (channels * height * width)
+
+    def __call__(self, photos: Tensor) -> tuple[float, float]:
+        self.optimiser.zero_grad()
+        painted = self.network(photos)
+        painted_taps, photo_taps = self.activations(painted), self.activations(photos)
+        content = sum(torch.nn.functional.mse_loss(painted_taps[tap], photo_taps[tap]) for tap in DEFAULT_CONTENT_TAPS)
+        style = sum(
+            torch.nn.functional.mse_loss(self.gram(painted_taps[tap]), self.targets[tap].expand(len(photos), -1, -1))
+            for tap in DEFAULT_STYLE_TAPS
+        )
+        (content + 1e5 * style).backward()
+        self.optimiser.step()
+        return content.item(), style.item()
+
+
+def build_our_step(network: str, style_image: Tensor, device: torch.device, precision: str, folder: Path) -> Run:
+    """What `nst-fast train` builds."""
+    taps = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
+    loss_network = build_loss_network("vgg19", taps=taps, weights="random").to(device)
+    loss_network.to(memory_format=torch.channels_last)
+    variance = dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0)
+    loss = PerceptualLoss(loss_network, style_image.to(device), feature_variance=variance)
+    autocast_type = choose_autocast_type(precision, device)
+    recipe = Recipe(transform_net=network)
+    return Run(
+        recipe, {}, loss, folder, device=device, autocast_type=autocast_type, channels_last=True, compile=False
+    )
+
+
+def main() -> None:
+    """Measure and print a table, then one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default="realtime", choices=("realtime", "johnson"))
+    parser.add_argument("--size", type=int, default=160, help="pixels, side of the crops (default: 160)")
+    parser.add_argument("--batch", type=int, default=4, help="crops a step (default: 4)")
+    parser.add_argument("--rounds", type=int, default=15, help="of one step each (default: 15)")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--precision", default="fp32", help="of our step; the textbook's is fp32 (default: fp32)")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    generator = torch.Generator().manual_seed(0)
+    style_image = torch.rand(3, 384, 512, generator=generator)
+    photos = torch.rand(options.batch, 3, options.size, options.size, generator=generator).to(device)
+    seconds: dict[str, list[float]] = {"textbook": [], "ours": []}
+    with tempfile.TemporaryDirectory() as folder:
+        ours = build_our_step(options.network, style_image, device, options.precision, Path(folder))
+        steps = {"textbook": TextbookStep(options.network, style_image, device), "ours": ours.take_step}
+        for number in range(options.rounds + 2):
+            for name, step in steps.items():
+                began = time.perf_counter()
+                step(photos)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                if number >= 2:  # the first two warm up
+                    seconds[name].append(time.perf_counter() - began)
+    pictures_per_second = {name: options.batch / statistics.median(times) for name, times in seconds.items()}
+    ratios = [textbook / our for textbook, our in zip(seconds["textbook"], seconds["ours"], strict=True)]
+    print(f"{options.network}, {options.batch} crops of {options.size} px, {device}, {torch.get_num_threads()} threads")
+    for name, rate in pictures_per_second.items():
+        print(f"  {name:<10}{rate:7.2f} pictures/s (median of {options.rounds})")
+    print(f"  ours / textbook, median of the pairs: {statistics.median(ratios):.2f}")
+    json.dump({"pictures_per_second": pictures_per_second, "ratio": statistics.median(ratios)}, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+import math
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from nst_fast.errors import ImageError, SettingError
+from nst_fast.loss_networks.vgg import INPUT_NORMALISATIONS, VGG, list_convolutions
+
+ARCHITECTURES = ("vgg16", "vgg19")
+DEEPEST = {"vgg16": "relu5_3", "vgg19": "relu5_4"}
+
+# Where other programs find the taps of the literature in torchvision's `features` (each number is that of a ReLU).
+KNOWN_RELUS = {
+    "vgg16": {"relu1_2": 3, "relu2_2": 8, "relu3_3": 15, "relu4_3": 22, "relu5_3": 29},
+    "vgg19": {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu4_2": 22, "relu5_1": 29},
+}
+
+
+def build_torchvision_features(architecture: str, pooling: str = "max") -> nn.Sequential:
+    """torchvision's own convolutional part with seeded random weights; its classifier is never given memory."""
+    with torch.device("meta"):
+        features = getattr(torchvision.models, architecture)(weights=None).features
+    features.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for number, module in enumerate(features):
+        if isinstance(module, nn.Conv2d):
+            scale = math.sqrt(2 / (9 * module.in_channels))
+            module.weight.data.normal_(0, scale, generator=generator)
+            module.bias.data.normal_(0, 0.1, generator=generator)
+        elif isinstance(module, nn.ReLU):
+            module.inplace = False
+        elif isinstance(module, nn.MaxPool2d) and pooling == "average":
+            features[number] = nn.AvgPool2d(2, 2)
+    return features.requires_grad_(False)
+
+
+def name_relus(features: nn.Sequential) -> dict[str, int]:
+    """The names of the literature for torchvision's ReLUs: the block, counted by poolings, then the place in it."""
+    names, block, position = {}, 1, 1
+    for number, module in enumerate(features):
+        if isinstance(module, nn.ReLU):
+            names[f"relu{block}_{position}"] = number
+            position += 1
+        elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+            block, position = block + 1, 1
+    return names
+
+
+def build_twin(features: nn.Sequential, architecture: str, **arguments: str) -> VGG:
+    """Ours with the weights of `features`, matched by order alone."""
+    network = VGG(architecture, [DEEPEST[architecture]], **arguments)
+    theirs = [module for module in features if isinstance(module, nn.Conv2d)]
+    for ours, original in zip(network.layers, theirs, strict=True):
+        ours.load_state_dict(original.state_dict())
+    return network
+
+
+def count_runs(network: VGG) -> list[int]:
+    """For each layer how often it ran since this call; the list goes on counting."""
+    runs = [0] * len(network.layers)
+
+    def count(number: int) -> None:
+        runs[number] += 1
+
+    for number, layer in enumerate(network.layers):
+        layer.register_forward_hook(lambda *_, number=number: count(number))
+    return runs
+
+
+def random_image(height: int, width: int, batch: int = 1) -> Tensor:
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_tap_is_that_of_torchvision(architecture, pooling):
+    """At every tap the activations are those of torchvision's network behind its own normalisation of the input."""
+    features = build_torchvision_features(architecture, pooling)
+    network = build_twin(features, architecture, pooling=pooling)
+    image = random_image(35, 50, batch=2)
+    ours = network(image, network.taps)
+
+    relus = name_relus(features)
+    assert list(relus) == network.taps == list(ours)
+    hidden = torchvision.transforms.functional.normalize(image, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    for number, module in enumerate(features):
+        hidden = module(hidden)
+        for tap in (tap for tap, place in relus.items() if place == number):
+            assert ours[tap].shape == hidden.shape
+            torch.testing.assert_close(ours[tap], hidden, rtol=1e-5, atol=1e-5)
+            assert hidden.std() > 0.1, "the activations died out, so that the comparison says nothing"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_places_are_those_of_the_literature(architecture):
+    """The place of a convolution in `features` is one before that of the ReLU which others know under this name."""
+    places = {convolution.tap: convolution.features_index for convolution in list_convolutions(architecture)}
+    assert {tap: places[tap] + 1 for tap in KNOWN_RELUS[architecture]} == KNOWN_RELUS[architecture]
+
+
+def test_caffe_input_is_that_of_torchvisions_release():
+    """The `caffe` input is what torchvision's release of those weights asks for: 0..255, with only the mean off."""
+    transforms = torchvision.models.VGG16_Weights.IMAGENET1K_FEATURES.transforms()
+    mean, deviation = INPUT_NORMALISATIONS["caffe"]
+    assert mean == tuple(transforms.mean)
+    assert deviation == pytest.approx(tuple(transforms.std), rel=1e-6)
+    image = random_image(8, 8)
+    network = VGG("vgg16", ["relu1_1"], input_normalisation="caffe")
+    nn.init.dirac_(network.layers[0].weight)
+    nn.init.zeros_(network.layers[0].bias)
+    expected = (image * 255 - torch.tensor(mean).view(1, 3, 1, 1) * 255).relu()
+    torch.testing.assert_close(network(image, ["relu1_1"])["relu1_1"][:, :3], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_nothing_deeper_is_built():
+    """A network is cut after the deepest tap it is built for."""
+    network = VGG("vgg19", ["relu1_2", "relu3_1", "relu2_2"])
+    assert network.taps == ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"]
+    assert len(network.layers) == 5
+
+
+@pytest.mark.parametrize(("asked", "layers"), [(["relu1_1"], 1), (["relu2_1", "relu1_2"], 3), (["relu3_2"], 6)])
+def test_nothing_deeper_is_computed(asked, layers):
+    """A pass runs each layer down to the deepest tap asked for once, and no other."""
+    network = VGG("vgg16", ["relu3_3"])
+    runs = count_runs(network)
+    activations = network(random_image(16, 16), asked)
+    assert sorted(activations) == sorted(asked)
+    assert runs == [1] * layers + [0] * (7 - layers)
+
+
+def test_gradients_reach_the_image_only():
+    """The weights collect no gradients, also in a network in training mode, while the image does."""
+    network = build_twin(build_torchvision_features("vgg16"), "vgg16").train()
+    image = random_image(20, 20).requires_grad_()
+    sum(activations.sum() for activations in network(image, ["relu1_1", "relu3_1"]).values()).backward()
+    assert image.grad is not None and image.grad.abs().min() > 0
+    assert all(weight.grad is None and not weight.requires_grad for weight in network.parameters())
+
+
+def test_gradient_is_that_of_torchvision():
+    """The gradient through all layers is torchvision's, although ours overwrites what its ReLUs were given."""
+    features = build_torchvision_features("vgg16").double()
+    network = build_twin(features, "vgg16").double()
+    gradients = []
+    for run in (lambda x: network(x, ["relu5_3"])["relu5_3"], lambda x: run_features(features, x)):
+        image = random_image(24, 24).double().requires_grad_()
+        run(image).square().sum().backward()
+        gradients.append(image.grad)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-6, atol=1e-8)
+
+
+def run_features(features: nn.Sequential, image: Tensor) -> Tensor:
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    return features[:30]((image - mean) / deviation)
+
+
+@pytest.mark.parametrize(("tap", "least"), [("relu1_2", 1), ("relu2_1", 2), ("relu4_1", 8), ("relu5_1", 16)])
+def test_picture_too_small(tap, least):
+    """A side of one activation's stride is enough for a tap; one pixel less is an error that gives both sizes."""
+    network = VGG("vgg19", ["relu5_1"])
+    assert network(torch.rand(1, 3, least, 40), [tap])[tap].shape[2:] == (1, 40 // least)
+    with pytest.raises(ImageError) as caught:
+        network(torch.rand(1, 3, 40, least - 1), [tap])
+    assert str(caught.value) == (
+        f"a picture of {least - 1}x40 pixels is too small for the deepest tap asked for; "
+        f"each side must be at least {least} pixels"
+    )
+
+
+def test_unknown_architecture():
+    """An unknown loss network is answered with the list and the nearest."""
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg-19", ["relu1_1"])
+    assert str(caught.value) == "loss network 'vgg-19' is unknown; allowed: vgg16, vgg19 (nearest: vgg19)"
+
+
+def test_unknown_tap():
+    """A tap that the architecture lacks is answered with all that it has and the nearest; so is no tap at all."""
+    every = (
+        "relu1_1, relu1_2, relu2_1, relu2_2, relu3_1, relu3_2, relu3_3, relu4_1, relu4_2, relu4_3, "
+        "relu5_1, relu5_2, relu5_3"
+    )
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg16", ["relu1_1", "conv3_3"])
+    assert str(caught.value) == f"tap 'conv3_3' does not exist in vgg16; allowed: {every}"
+    with pytest.raises(SettingError, match=r"tap 'relu33' does not exist in vgg16; .* \(nearest: relu3_3\)"):
+        VGG("vgg16", ["relu33"])
+    with pytest.raises(SettingError, match="tap 'relu3_4' does not exist in vgg16"):
+        VGG("vgg16", ["relu3_4"])
+    assert VGG("vgg19", ["relu3_4"]).taps[-1] == "relu3_4"
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg16", [])
+    assert str(caught.value) == f"no tap of vgg16 was given; allowed: {every}"
+
+
+def test_tap_that_was_cut_off():
+    """A tap deeper than the network was built for is an error that lists what it has."""
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg16", ["relu1_2"])(random_image(16, 16), ["relu2_1", "relu1_1"])
+    assert str(caught.value) == "tap 'relu2_1' was not built; this loss network has relu1_1, relu1_2"
+
+
+def test_unknown_pooling_and_input_normalisation():
+    """Unknown words for pooling and for the normalisation of the input are answered with the allowed ones."""
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg16", ["relu1_1"], pooling="mean")
+    assert str(caught.value) == "pooling 'mean' is unknown; allowed: max, average"
+    with pytest.raises(SettingError) as caught:
+        VGG("vgg16", ["relu1_1"], input_normalisation="keras")
+    assert str(caught.value) == "input_normalisation 'keras' is unknown; allowed: imagenet, caffe"
