@@ -124,12 +124,14 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     path = find_checkpoint(name_or_path)
     header = read_checkpoint_header(path)
     try:
-        arguments = dict(header.get("transform_net", {}))
-        # On the meta device a network takes no memory, whatever width the file claims, and no random numbers.
+        arguments = {"name": "(none)", **header.get("transform_net", {})}
+        weights = safetensors.torch.load_file(path)
+        # First on the meta device, where a network takes no memory, whatever width a damaged file claims.
         with torch.device("meta"):
-            network = build_transform_net(arguments.pop("name", "(none)"), **arguments)
-        weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
-        network.load_state_dict(weights, assign=True)
+            build_transform_net(**arguments).load_state_dict(weights, assign=True)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they would have been
+            network = build_transform_net(**arguments)
+        network.load_state_dict(weights)
     except (SettingError, RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"checkpoint {str(path)!r} does not fit this program ({' '.join(str(error).split())[:200]}); "
@@ -144,7 +146,7 @@ def list_shipped_checkpoints() -> dict[str, Path]:
     """The checkpoints that come with the program: name -> file, sorted by name."""
     # Beside the package in a checkout, inside it in an installed wheel.
     folders = (_PACKAGE.parent / "checkpoints", _PACKAGE / "checkpoints")
-    return {path.stem: path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    return dict(sorted((path.stem, path) for folder in folders for path in folder.glob(f"*{SUFFIX}")))
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:

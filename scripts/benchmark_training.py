@@ -84,9 +84,7 @@ def build_our_step(network: str, style_image: Tensor, device: torch.device, prec
     loss = PerceptualLoss(loss_network, style_image.to(device), feature_variance=variance)
     autocast_type = choose_autocast_type(precision, device)
     recipe = Recipe(transform_net=network)
-    return Run(
-        recipe, {}, loss, folder, device=device, autocast_type=autocast_type, channels_last=True, compile=False
-    )
+    return Run(recipe, {}, loss, folder, device=device, autocast_type=autocast_type, channels_last=True, compile=False)
 
 
 def main() -> None:
@@ -117,7 +115,9 @@ def main() -> None:
                     seconds[name].append(time.perf_counter() - began)
     pictures_per_second = {name: options.batch / statistics.median(times) for name, times in seconds.items()}
     ratios = [textbook / our for textbook, our in zip(seconds["textbook"], seconds["ours"], strict=True)]
-    print(f"{options.network}, {options.batch} crops of {options.size} px, {device}, {torch.get_num_threads()} threads")
+    print(
+        f"{options.network}, {options.batch} crops of {options.size} px, {device}, {torch.get_num_threads()} threads"
+    )
     for name, rate in pictures_per_second.items():
         print(f"  {name:<10}{rate:7.2f} pictures/s (median of {options.rounds})")
     print(f"  ours / textbook, median of the pairs: {statistics.median(ratios):.2f}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The losses of checkpoints on photos that were not trained on, by VGG-19: the figures of checkpoints/README.md.
 
-    python scripts/measure_checkpoints.py --content PHOTOS --style wave=PAINTING.jpg [--style NAME=FILE ...] [CHECKPOINT ...]
+    python scripts/measure_checkpoints.py --content PHOTOS --style wave=PAINTING.jpg [--style ...] [CHECKPOINT ...]
 
 Style: the painting at 384 px short side, taps relu1_1, relu2_1, relu3_1, relu4_1, the share of the painting's squared
 Gram norm that is missing. Content: tap relu3_2, mean squared difference over the variance of the photos' features.

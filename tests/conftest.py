@@ -1,12 +1,17 @@
 """Fixtures that the tests of several modules use."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from nst_fast.cli import train
+from nst_fast.cli.settings import TrainSettings
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,3 +64,26 @@ def painting(tmp_path: Path) -> Path:
     path = tmp_path / "painting.png"
     Image.fromarray(colours.round().astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture
+def compose_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[TrainSettings, dict]]]:
+    """Gives what `nst-fast train ARGUMENTS` would run, in an empty folder on a computer without a GPU.
+
+    Called with the arguments, it returns the settings of each run and in what that run of a sweep differs.
+    """
+    monkeypatch.chdir(tmp_path)
+    # Both are set by the command, for Hydra; here they are put back.
+    monkeypatch.setattr(sys, "argv", ["nst-fast"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.delenv("NST_FAST_VGG16_WEIGHTS", raising=False)
+    monkeypatch.delenv("NST_FAST_VGG19_WEIGHTS", raising=False)
+    monkeypatch.setattr("nst_fast.cli.train._preset_for_this_computer", lambda: "laptop")
+
+    def compose(*arguments: str) -> list[tuple[TrainSettings, dict]]:
+        runs: list[tuple[TrainSettings, dict]] = []
+        monkeypatch.setattr("nst_fast.cli.train.run_training", lambda settings, swept: runs.append((settings, swept)))
+        train.main(list(arguments))
+        return runs
+
+    return compose

@@ -1,6 +1,7 @@
 """The command `nst-fast`: one verb, then its arguments."""
 
 import importlib
+import os
 import sys
 
 from nst_fast.errors import NstFastError, nearest_name
@@ -26,7 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return _dispatch(arguments)
+        try:
+            return _dispatch(arguments)
+        finally:
+            sys.stdout.flush()  # now, while it can still be told that nobody reads any more
     except NstFastError as error:
         if debug:
             raise
@@ -37,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output, such as head, has gone: not worth a word.
-        sys.stderr.close()
+        # The reader of our output, such as head, has gone: not worth a word, nor one by Python at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 

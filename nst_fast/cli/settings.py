@@ -54,11 +54,9 @@ class TrainSettings:
 
     transform_net: TransformNetSettings = _setting(TransformNetSettings, "")
     loss_network: LossNetworkSettings = _setting(LossNetworkSettings, "")
-    # None rather than the defaults, which Hydra would merge what is given into.
-    content_taps: dict[str, float] | None = _setting(
-        None, f"such as {{relu2_2:1}}; null: {_show(DEFAULT_CONTENT_TAPS)}"
-    )
-    style_taps: dict[str, float] | None = _setting(None, f"such as {{relu1_2:1}}; null: {_show(DEFAULT_STYLE_TAPS)}")
+    # None rather than the defaults, which Hydra would merge what is given into; Any, since it merges into no null.
+    content_taps: Any = _setting(None, f"such as {{relu2_2:1}}; null: {_show(DEFAULT_CONTENT_TAPS)}")
+    style_taps: Any = _setting(None, f"such as {{relu1_2:1}}; null: {_show(DEFAULT_STYLE_TAPS)}")
     normalisation: str = _setting("relative", "of the losses: relative, gatys or johnson")
     content_weight: float = _setting(1.0, "of the content loss")
     total_variation_weight: float = _setting(0.0, "of the total variation")

@@ -1,16 +1,20 @@
 """nst-fast train: from a painting and a folder of photos to a checkpoint."""
 
+import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
-
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from typing import Any
 
 from nst_fast.cli.hydra_command import configs_folder, run_experiment
 from nst_fast.cli.settings import TrainSettings, list_settings
+from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.recipe import Recipe
 
-PATH_KEYS = ("style", "content", "output", "loss_network.weights")
+# Taken as they are, whatever Hydra would read into them: file names and titles.
+VERBATIM_KEYS = ("style", "content", "output", "loss_network.weights", "name", "title", "artist")
+MAPPING_KEYS = ("content_taps", "style_taps")
 GROUPS = ("preset", "transform_net", "loss_network")
 
 USAGE = """usage: nst-fast train style=PAINTING content=FOLDER [preset=NAME] [key=value ...]
@@ -30,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in arguments):
         print_help()
         return 0
-    if not any(argument.partition("=")[0].lstrip("+") == "preset" for argument in arguments):
+    if not any(argument.partition("=")[0].lstrip("+~") == "preset" for argument in arguments):
         arguments = [*arguments, f"preset={_preset_for_this_computer()}"]
     keys = [key for key, _, _ in list_settings()]
     run_experiment(
@@ -39,7 +43,8 @@ def main(arguments: list[str]) -> int:
         schema=TrainSettings,
         known_keys=keys,
         groups=GROUPS,
-        path_keys=PATH_KEYS,
+        verbatim_keys=VERBATIM_KEYS,
+        mapping_keys=MAPPING_KEYS,
         experiment=run_training,
     )
     return 0
@@ -54,8 +59,8 @@ def build_recipe(settings: TrainSettings) -> Recipe:
         weights=settings.loss_network.weights,
         pooling=settings.loss_network.pooling,
         input_normalisation=settings.loss_network.input_normalisation,
-        content_taps=settings.content_taps or dict(DEFAULT_CONTENT_TAPS),
-        style_taps=settings.style_taps or dict(DEFAULT_STYLE_TAPS),
+        content_taps=_check_taps("content_taps", settings.content_taps, DEFAULT_CONTENT_TAPS),
+        style_taps=_check_taps("style_taps", settings.style_taps, DEFAULT_STYLE_TAPS),
         normalisation=settings.normalisation,
         content_weight=settings.content_weight,
         style_strength=settings.style_strength,
@@ -74,15 +79,20 @@ def build_recipe(settings: TrainSettings) -> Recipe:
     )
 
 
-def run_training(settings: TrainSettings) -> None:
-    """One run, as the settings say, and a line about its result."""
+def run_training(settings: TrainSettings, swept: Mapping[str, str]) -> None:
+    """One run, as the settings say, and a line about its result.
+
+    Args:
+        swept: in which settings this run of a sweep differs from the others.
+    """
     from nst_fast.training.loop import train  # slow: torch and TensorBoard
 
     name = settings.name or Path(settings.style).stem
     result = train(
-        settings.style,
-        settings.content,
-        settings.output or _default_output(name),
+        # Some shells leave the ~ of style=~/a.jpg as it is.
+        os.path.expanduser(settings.style),
+        os.path.expanduser(settings.content),
+        _choose_folder(settings.output, name, swept),
         build_recipe(settings),
         name=name,
         about={"title": settings.title, "artist": settings.artist, "year": settings.year},
@@ -130,10 +140,22 @@ def _preset_for_this_computer() -> str:
     return "full" if choose_device(None).type == "cuda" else "laptop"
 
 
-def _default_output(name: str) -> str:
-    hydra_config = HydraConfig.get()
-    if hydra_config.mode == RunMode.MULTIRUN:
-        # One folder for each job of a sweep, named by what makes it different.
-        changed = hydra_config.job.override_dirname.replace("/", "_")
-        return str(Path("runs") / f"{name}-{changed}"[:200])
-    return str(Path("runs") / name)
+def _choose_folder(output: str | None, name: str, swept: Mapping[str, str]) -> Path:
+    """The run's folder: `output` or runs/NAME; in a sweep one for each run, named by what makes it different."""
+    output = output and os.path.expanduser(output)
+    if not swept or "output" in swept:
+        return Path(output or Path("runs", name))
+    differences = ",".join(f"{key}={value}" for key, value in swept.items())
+    folder = f"{name}-{differences}".replace(os.sep, "_")
+    if len(os.fsencode(folder)) > 200:  # a name may have 255 bytes
+        folder = f"{folder[:40]}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    return Path(output or "runs", folder)
+
+
+def _check_taps(key: str, taps: Any, default: Mapping[str, float]) -> dict[str, float]:
+    """The weights by tap. Hydra checks no mapping that takes the place of another."""
+    if taps is None:
+        return dict(default)
+    if not isinstance(taps, dict) or not all(type(weight) in (int, float) for weight in taps.values()):
+        raise SettingError(f"{key} is {taps!r}; give a weight for each tap, such as {{relu2_2:1}}")
+    return {str(tap): float(weight) for tap, weight in taps.items()}

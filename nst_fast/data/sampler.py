@@ -4,6 +4,7 @@ Nothing is remembered between crops, so a run that is continued at step n sees w
 """
 
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import threading

@@ -127,14 +127,16 @@ def _fill(network: VGG, state: dict[str, Any], source: str) -> None:
                     f"{source} lacks {key}, which {network.architecture} needs for {convolution.tap}; "
                     f"give a file that reaches {network.taps[-1]}, or ask for shallower taps"
                 )
-            given = tuple(state[key].shape) if isinstance(state[key], Tensor) else type(state[key]).__name__
-            if given != tuple(parameter.shape):
+            value = state[key]
+            if not isinstance(value, Tensor):
+                raise WeightsError(f"{source} has a {type(value).__name__} as {key}, not a tensor; get the file anew")
+            if value.shape != parameter.shape:
                 raise WeightsError(
-                    f"{source} has {key} of shape {given}, {network.architecture} needs "
+                    f"{source} has {key} of shape {tuple(value.shape)}, {network.architecture} needs "
                     f"{tuple(parameter.shape)}; give the weights of {network.architecture}"
                 )
             with torch.no_grad():
-                parameter.copy_(state[key])
+                parameter.copy_(value)
             if not torch.isfinite(parameter).all():
                 raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
 

@@ -17,7 +17,7 @@ from nst_fast.checkpoint import SUFFIX, CheckpointInfo, read_checkpoint_header, 
 from nst_fast.data.content_images import hold_out_photos, list_photos
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.device import choose_device
-from nst_fast.errors import SettingError, TrainingError
+from nst_fast.errors import CheckpointError, SettingError, TrainingError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
@@ -93,6 +93,9 @@ def train(
         raise SettingError(
             f"checkpoint_dtype {checkpoint_dtype!r} is unknown; allowed: {', '.join(CHECKPOINT_DTYPES)}"
         )
+    if workers is not None and workers < 0:
+        raise SettingError(f"workers is {workers}; it must be at least 0")
+    cadence = Cadence(log_every_steps, save_every_steps, strip_every_steps)
     chosen_device = choose_device(device)
     autocast_type = choose_autocast_type(precision, chosen_device)
 
@@ -103,14 +106,15 @@ def train(
         "style": _digest(style_image.numpy().tobytes()),
         "content": _digest("\n".join(file.relative_to(content).as_posix() for file in photo_files).encode()),
     }
-    resuming = (folder / STATE_FILE).exists() and not overwrite
+    # os.path, since Path.exists raises for a name too long; what is wrong with a folder is said when it is written to.
+    resuming = os.path.exists(folder / STATE_FILE) and not overwrite
     if resuming:
         state = load_state(folder / STATE_FILE)
         check_same_recipe(state["recipe"], identity, folder)
-        if state["step"] >= recipe.steps and checkpoint.exists():
+        finished = _read_finished_header(checkpoint, recipe.steps) if state["step"] >= recipe.steps else None
+        if finished is not None:
             say(f"{folder} holds this very run, finished: nothing to do (overwrite=true begins anew)")
-            held_out_losses = read_checkpoint_header(checkpoint).get("held_out", {})
-            return TrainingResult(checkpoint, held_out_losses, recipe.steps, time.monotonic() - began)
+            return TrainingResult(checkpoint, finished.get("held_out", {}), recipe.steps, time.monotonic() - began)
 
     number_type = str(autocast_type or torch.float32).removeprefix("torch.")
     say(f"training {recipe.transform_net} for {recipe.steps} steps on {chosen_device} in {number_type}")
@@ -150,7 +154,6 @@ def train(
         steps=range(run.step, recipe.steps),
         workers=(os.cpu_count() or 1) if workers is None else workers,
     )
-    cadence = Cadence(log_every_steps, save_every_steps, strip_every_steps)
     try:
         with Interruption() as interruption:
             _take_steps(run, batches, log, cadence, interruption)
@@ -213,6 +216,15 @@ def _take_steps(
             looked_at, looked_at_step = time.monotonic(), run.step
         if interruption.signal_number is not None:
             return
+
+
+def _read_finished_header(checkpoint: Path, steps: int) -> dict[str, Any] | None:
+    """What the checkpoint says of itself, if it is that of the last step; None if the run was cut before it."""
+    try:
+        header = read_checkpoint_header(checkpoint)
+    except CheckpointError:
+        return None
+    return header if header.get("training", {}).get("steps") == steps else None
 
 
 def _measure_held_out(run: Run, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:

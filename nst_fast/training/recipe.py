@@ -57,6 +57,7 @@ class Recipe:
             "style_strength": 0,
             "total_variation_weight": 0,
             "average_decay": 0,
+            "seed": 0,
         }
         for name, least in at_least.items():
             if not getattr(self, name) >= least:
@@ -65,6 +66,8 @@ class Recipe:
             raise SettingError(f"learning_rate is {self.learning_rate}; it must be more than 0")
         if not self.average_decay < 1:
             raise SettingError(f"average_decay is {self.average_decay}; it must be less than 1")
+        if not self.seed < 2**63:
+            raise SettingError(f"seed is {self.seed}; it must be less than {2**63}")
         if self.crop_size % 4:
             raise SettingError(f"crop_size is {self.crop_size}; it must be a multiple of 4")
 

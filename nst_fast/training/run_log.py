@@ -18,7 +18,7 @@ class RunLog:
 
     Args:
         folder: of the run.
-        first_step: where this run begins or goes on; TensorBoard drops what it had beyond.
+        first_step: the steps done where this run begins or goes on; TensorBoard drops what it had beyond.
         steps: of the whole run.
         strip_photos: shape (N, 3, H, W), RGB in [0, 1]: what is painted again and again.
         show_progress: whether there is a bar on standard error.
@@ -29,7 +29,7 @@ class RunLog:
     ) -> None:
         self.folder = folder
         self.strip_photos = strip_photos
-        self.writer = SummaryWriter(str(folder), purge_step=first_step)
+        self.writer = SummaryWriter(str(folder), purge_step=first_step + 1)  # from this step on, it included
         self.bar = tqdm(
             total=steps,
             initial=first_step,

@@ -1,7 +1,7 @@
 """The state of a run on disk, from which the same command goes on as if it had never been cut."""
 
 import io
-import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,10 @@ def load_state(path: Path) -> dict[str, Any]:
         TrainingError: damaged, or of another format.
     """
     try:
+        if not zipfile.is_zipfile(path):  # a bare pickle is not even looked into
+            raise ValueError("not a whole file as torch saves it")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damage makes torch raise almost anything
         raise TrainingError(
             f"the training state {str(path)!r} cannot be read ({' '.join(str(error).split())[:120]}); "
             f"start anew with overwrite=true or another output"

@@ -32,7 +32,9 @@ class JohnsonNet(nn.Module):
         )
         self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(5)))
         self.decoder = nn.Sequential(
-            UpsampleConvNorm(4 * width, 2 * width), UpsampleConvNorm(2 * width, width), ToColours(width, 9)
+            UpsampleConvNorm(4 * width, 2 * width, "nearest"),
+            UpsampleConvNorm(2 * width, width, "nearest"),
+            ToColours(width, 9),
         )
 
     def forward(self, photos: Tensor) -> Tensor:

@@ -44,10 +44,17 @@ class ResidualBlock(nn.Module):
 
 
 class UpsampleConvNorm(nn.Sequential):
-    """Twice the size by nearest neighbour, then a convolution: no checkerboards (Odena et al. 2016, Distill)."""
+    """Twice the size, then a convolution: no checkerboards (Odena et al. 2016, Distill).
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), ConvNorm(in_channels, out_channels, 3))
+    Args:
+        mode: `nearest` or `bilinear`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, mode: str) -> None:
+        align_corners = False if mode == "bilinear" else None
+        super().__init__(
+            nn.Upsample(scale_factor=2, mode=mode, align_corners=align_corners), ConvNorm(in_channels, out_channels, 3)
+        )
 
 
 class ToColours(nn.Sequential):

@@ -12,6 +12,10 @@ class RealtimeNet(nn.Module):
     The shape of Johnson et al. 2016 with the costly ends taken off: their two 9x9 convolutions at full
     resolution and the downsampling become one rearrangement of pixels, which loses nothing.
 
+    Upsampling is bilinear. The highest frequency at a quarter of the resolution, an alternation from one position to
+    the next, is what so small a network fills flat areas with most easily; after nearest-neighbour upsampling it was
+    seen as a grid of dots 8 pixels apart.
+
     At width 32: 0.11 M parameters, about 18 thousand floating-point operations a pixel.
 
     Args:
@@ -29,7 +33,9 @@ class RealtimeNet(nn.Module):
         self.encoder = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(48, width, 3))
         self.residual = nn.Sequential(*(ResidualBlock(width) for _ in range(5)))
         self.decoder = nn.Sequential(
-            UpsampleConvNorm(width, width // 2), UpsampleConvNorm(width // 2, width // 4), ToColours(width // 4, 3)
+            UpsampleConvNorm(width, width // 2, "bilinear"),
+            UpsampleConvNorm(width // 2, width // 4, "bilinear"),
+            ToColours(width // 4, 3),
         )
 
     def forward(self, photos: Tensor) -> Tensor:

@@ -178,7 +178,7 @@ def test_a_tenth_of_whole_photos_is_enough(photo_folder):
     photos = ContentImages(files[:10], 32)
     photos.read_into_memory(2)
     assert photos.photos == [files[9]]
-    with pytest.raises(ImageError, match="^10 of 11 photos cannot be read"):
+    with pytest.raises(ImageError, match=r"^10 of 11 photos cannot be read"):
         ContentImages(files, 32).read_into_memory(2)
 
 
@@ -213,7 +213,9 @@ def test_held_out_photos_do_not_depend_on_order_or_place(tmp_path):
     shuffled = random.Random(0).sample(files, len(files))
     assert hold_out_photos(shuffled, tmp_path, 16)[1] == out
     moved = make_names(tmp_path / "elsewhere", 300)
-    names = [file.relative_to(tmp_path / "elsewhere") for file in hold_out_photos(moved, tmp_path / "elsewhere", 16)[1]]
+    names = [
+        file.relative_to(tmp_path / "elsewhere") for file in hold_out_photos(moved, tmp_path / "elsewhere", 16)[1]
+    ]
     assert names == [file.relative_to(tmp_path) for file in out]
 
 

@@ -80,7 +80,7 @@ def test_the_largest_crop_is_the_whole_short_side():
 
 
 def test_scales_stay_between_the_photo_and_its_whole():
-    """Cut from a ramp of one level a pixel, slopes tell the scale: between 1 and short side / crop size, and evenly."""
+    """Cut from a ramp of one level a pixel, slopes tell the scale: evenly between 1 and short side / crop size."""
     ramp = torch.arange(96, dtype=torch.uint8).expand(3, 64, 96)
     scales = []
     for number in range(300):

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""The README's pictures, painted by the shipped networks and, for the ladder of strengths, by networks given.
+
+    python scripts/make_pictures.py gallery
+    python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
+
+The networks of the ladder come from one sweep:
+
+    nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=700 style_strength=5,20,80
+"""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from nst_fast.checkpoint import list_shipped_checkpoints, load_checkpoint
+from nst_fast.images import load_image, resize, size_for_long_side, to_uint8
+from nst_fast.inference.stylizer import Stylizer
+
+ROOT = Path(__file__).parent.parent
+PHOTOS = ROOT / "docs" / "examples" / "photos"
+PICTURES = ROOT / "docs" / "pictures"
+GALLERY_PHOTOS = ("china", "astronaut", "chelsea")
+STRENGTHS_PHOTO = "china"
+GAP, LABEL_HEIGHT = 6, 26
+
+
+def load_photo(name: str, long_side: int) -> Tensor:
+    """A bundled photo at the size at which it is shown, shape (3, H, W)."""
+    photo = load_image(PHOTOS / f"{name}.jpg")
+    return resize(photo, *size_for_long_side(photo.shape[1], photo.shape[2], long_side))
+
+
+def lay_out(columns: dict[str, list[Tensor]]) -> Image.Image:
+    """Columns of pictures, each (3, H, W), of one height within a row, each column under its label."""
+    widths = [max(picture.shape[2] for picture in pictures) for pictures in columns.values()]
+    heights = [picture.shape[1] for picture in next(iter(columns.values()))]
+    width = sum(widths) + GAP * (len(widths) - 1)
+    height = LABEL_HEIGHT + sum(heights) + GAP * (len(heights) - 1)
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=16)
+    left = 0
+    for (label, pictures), column_width in zip(columns.items(), widths, strict=True):
+        draw.text((left + 2, 3), label, "black", font)
+        top = LABEL_HEIGHT
+        for picture, row_height in zip(pictures, heights, strict=True):
+            sheet.paste(Image.fromarray(to_uint8(picture)), (left, top))
+            top += row_height + GAP
+        left += column_width + GAP
+    return sheet
+
+
+def make_gallery(long_side: int) -> Image.Image:
+    """The bundled photos and what each shipped network makes of them."""
+    photos = [load_photo(name, long_side) for name in GALLERY_PHOTOS]
+    columns = {"photo": photos}
+    for name, path in list_shipped_checkpoints().items():
+        checkpoint = load_checkpoint(path)
+        stylizer = Stylizer(checkpoint)
+        columns[str(checkpoint.info.style.get("title", name))] = [stylizer.stylize(photo) for photo in photos]
+    return lay_out(columns)
+
+
+def make_strengths(labelled: list[str], long_side: int) -> Image.Image:
+    """One photo as networks of different strengths paint it."""
+    photo = load_photo(STRENGTHS_PHOTO, long_side)
+    columns = {"photo": [photo]}
+    for pair in labelled:
+        strength, _, path = pair.partition("=")
+        columns[f"style_strength={strength}"] = [Stylizer(path).stylize(photo)]
+    return lay_out(columns)
+
+
+def main() -> None:
+    """Make one of the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=("gallery", "strengths"))
+    parser.add_argument("checkpoints", nargs="*", metavar="STRENGTH=CHECKPOINT")
+    parser.add_argument("--long-side", type=int, default=400, help="pixels of each picture (default: 400)")
+    options = parser.parse_args()
+    if options.which == "gallery":
+        sheet = make_gallery(options.long_side)
+    else:
+        sheet = make_strengths(options.checkpoints, options.long_side)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    path = PICTURES / f"{options.which}.jpg"
+    sheet.save(path, quality=88)
+    print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

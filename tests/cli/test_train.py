@@ -1,0 +1,452 @@
+import dataclasses
+import inspect
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from PIL import Image
+
+from nst_fast.cli import train
+from nst_fast.cli.hydra_command import OverridesParser, _quoted
+from nst_fast.cli.main import main
+from nst_fast.cli.settings import TrainSettings, list_settings
+from nst_fast.cli.train import build_recipe
+from nst_fast.errors import ImageError
+from nst_fast.training import loop
+from nst_fast.training.recipe import Recipe
+
+PARAMETERS = inspect.signature(loop.train).parameters
+NEEDED = ("style=a.jpg", "content=photos")
+# A value that is not the default for every key that there is.
+OTHER_VALUES = {
+    "style": "b.jpg",
+    "content": "other",
+    "output": "out",
+    "name": "Wave",
+    "title": "The Wave",
+    "artist": "Hokusai",
+    "year": 1831,
+    "style_strength": 7.5,
+    "style_short_side": 320,
+    "transform_net.name": "johnson",
+    "transform_net.width": 16,
+    "loss_network.name": "vgg16",
+    "loss_network.weights": "random",
+    "loss_network.pooling": "average",
+    "loss_network.input_normalisation": "caffe",
+    "content_taps": {"relu2_2": 1.0, "relu4_2": 0.5},
+    "style_taps": {"relu1_2": 2.0},
+    "normalisation": "johnson",
+    "content_weight": 0.5,
+    "total_variation_weight": 1e-6,
+    "steps": 77,
+    "batch_size": 3,
+    "crop_size": 96,
+    "largest_crop": 1.25,
+    "held_out_photos": 5,
+    "learning_rate": 0.0025,
+    "warmup_steps": 9,
+    "cosine": False,
+    "average_decay": 0.875,
+    "seed": 11,
+    "device": "cpu",
+    "precision": "bf16",
+    "channels_last": False,
+    "compile": True,
+    "workers": 2,
+    "photo_memory_gib": 0.5,
+    "checkpoint_dtype": "fp32",
+    "log_every_steps": 3,
+    "save_every_steps": 4,
+    "strip_every_steps": 6,
+    "overwrite": True,
+}
+# Ordinary names that mean something to Hydra, to OmegaConf or to a shell.
+STRANGE_NAMES = [
+    "IMG (1).jpg",
+    "a,b=c.jpg",
+    "été.jpg",
+    "${x}.jpg",
+    "\\${x}.jpg",
+    "$x {a: b}.jpg",
+    "[1, 2].jpg",
+    "it's.jpg",
+    "'quoted'.jpg",
+    "'quoted'",
+    '"double".jpg',
+    '"double"',
+    " spaces  inside .jpg",
+    "backslash\\",
+    "two backslashes\\\\",
+    "\\'.jpg",
+    "???.jpg",
+    "a:b@c#d!e~f*.jpg",
+    "%s {0}.jpg",
+    "日本語.jpg",
+    "-dash.jpg",
+    "+plus=.jpg",
+    "~tilde.jpg",
+    "true",
+    "1831",
+    "1e3.jpg",
+]
+
+
+def write_override(key: str, value: object) -> str:
+    if isinstance(value, dict):
+        return f"{key}={{{','.join(f'{tap}:{weight}' for tap, weight in value.items())}}}"
+    return f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+@pytest.fixture
+def error_of(compose_train, capsys):
+    """Gives the one line that `nst-fast train ARGUMENTS` prints, without `nst-fast: error: `."""
+
+    def error_of(*arguments: str) -> str:
+        assert main(["train", *arguments]) == 2
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.startswith("nst-fast: error: ") and output.err.count("\n") == 1
+        return output.err.removeprefix("nst-fast: error: ").removesuffix("\n")
+
+    return error_of
+
+
+@pytest.fixture
+def recorded(compose_train, monkeypatch):
+    """Gives what `nst-fast train ARGUMENTS` hands to the function `train`, by the names of its parameters."""
+    run_training = train.run_training
+
+    def record(*arguments: str) -> dict:
+        calls: list[dict] = []
+
+        def note(*positional, **keywords) -> SimpleNamespace:
+            calls.append(dict(zip(PARAMETERS, positional, strict=False)) | keywords)
+            return SimpleNamespace(checkpoint=Path("x.safetensors"), held_out={})
+
+        monkeypatch.setattr(loop, "train", note)
+        for settings, swept in compose_train(*arguments):
+            run_training(settings, swept)
+        (call,) = calls
+        return call
+
+    return record
+
+
+def test_the_settings_defaults_are_those_of_the_recipe():
+    """Without any setting the recipe is `Recipe()`."""
+    assert build_recipe(TrainSettings(style="a.jpg", content="photos")) == Recipe()
+
+
+def test_without_a_preset_the_settings_defaults_hold(compose_train):
+    """`~preset` takes the preset away; what is left are the defaults that the help shows."""
+    ((settings, swept),) = compose_train(*NEEDED, "~preset")
+    assert swept == {}
+    assert dataclasses.asdict(settings) == dataclasses.asdict(
+        TrainSettings(style="a.jpg", content="photos", preset=settings.preset)
+    )
+
+
+def test_the_call_takes_the_defaults_of_train(recorded):
+    """What the command hands over by default is what `train` has as its own defaults."""
+    call = recorded(*NEEDED, "~preset")
+    for name, value in call.items():
+        if name not in ("style", "content", "output", "recipe", "name", "about"):
+            assert value == PARAMETERS[name].default
+    assert (call["style"], call["content"], str(call["output"])) == ("a.jpg", "photos", "runs/a")
+    assert call["name"] == "a" and call["recipe"] == Recipe()
+
+
+def test_every_parameter_can_be_set(recorded):
+    """Each key of the help changes what is handed over; the recipe and `train` take nothing that has no key."""
+    assert sorted(OTHER_VALUES) == sorted(key for key, _, _ in list_settings())
+    usual = recorded(*NEEDED, "~preset")
+    changed = recorded("~preset", *(write_override(key, value) for key, value in OTHER_VALUES.items()))
+    names = {"loss_network.name": "loss_network", "transform_net.name": "transform_net"}
+    for field in dataclasses.fields(Recipe):
+        key = next(key for key in OTHER_VALUES if names.get(key, key.rpartition(".")[2]) == field.name)
+        assert getattr(changed["recipe"], field.name) == OTHER_VALUES[key] != getattr(usual["recipe"], field.name)
+    for name in PARAMETERS:
+        if name == "about":
+            assert changed[name] == {"title": "The Wave", "artist": "Hokusai", "year": 1831}
+        elif name not in ("recipe", "show_progress", "say"):
+            assert str(changed[name]) == str(OTHER_VALUES[name]) != str(usual[name])
+
+
+def test_the_home_folder_can_be_meant(recorded, monkeypatch):
+    """A ~ that the shell left alone is the home folder."""
+    monkeypatch.setenv("HOME", "/home/monet")
+    call = recorded("style=~/a.jpg", "content=~/photos", "output=~/out")
+    folders = [str(call[name]) for name in ("style", "content", "output")]
+    assert folders == ["/home/monet/a.jpg", "/home/monet/photos", "/home/monet/out"]
+    assert str(recorded("style=a~.jpg", "content=b/~/c")["content"]) == "b/~/c"
+
+
+def test_a_preset_stands_between_defaults_and_command_line(compose_train):
+    """A preset's values replace the defaults, also of groups, and what is given replaces the preset's."""
+    ((settings, _),) = compose_train(*NEEDED, "preset=paper", "steps=5")
+    assert (settings.steps, settings.style_strength, settings.cosine) == (5, 5.0, False)
+    assert (settings.transform_net.name, settings.loss_network.name) == ("johnson", "vgg16")
+    ((settings, _),) = compose_train("steps=5", "transform_net=realtime", *NEEDED, "preset=paper")
+    assert (settings.steps, settings.transform_net.name) == (5, "realtime")
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+def test_the_preset_follows_the_computer(compose_train, monkeypatch, cuda):
+    """Without a preset it is `full` where there is a GPU, else `laptop`; one that is given is taken."""
+    monkeypatch.setattr(train, "_preset_for_this_computer", lambda: "full" if cuda else "laptop")
+    ((settings, _),) = compose_train(*NEEDED)
+    assert settings.compile is cuda
+    ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
+    assert settings.steps == 300
+
+
+@pytest.mark.parametrize("preset", ["laptop", "paper"])
+def test_taps_replace_those_of_a_preset(compose_train, preset):
+    """Taps that are given are all there are, whether the preset has some of its own or not."""
+    ((settings, _),) = compose_train(*NEEDED, f"preset={preset}", "style_taps={relu1_1:1,relu3_1:0.5}")
+    assert build_recipe(settings).style_taps == {"relu1_1": 1.0, "relu3_1": 0.5}
+    ((settings, _),) = compose_train(*NEEDED, f"preset={preset}", "style_taps=null")
+    assert build_recipe(settings).style_taps == Recipe().style_taps
+
+
+@pytest.mark.parametrize("first", range(0, len(STRANGE_NAMES), 5))
+def test_names_are_taken_as_they_are(compose_train, first):
+    """File names and titles need no quoting beyond the shell's, whether they exist or not; in sweeps, if they do."""
+    names = (STRANGE_NAMES + STRANGE_NAMES)[first : first + 5]
+    keys = ("style", "content", "output", "title", "loss_network.weights")
+    arguments = [f"{key}={name}" for key, name in zip(keys, names, strict=True)]
+    for options, exist in [([], True), (["-m"], True), ([], False)]:
+        for name in names:
+            # In quotes as Hydra has them, unless there is such a file.
+            if exist or name in ("'quoted'", '"double"'):
+                Path(name).touch()
+            else:
+                Path(name).unlink()
+        ((settings, swept),) = compose_train(*arguments, *options)
+        weights = settings.loss_network.weights
+        assert [settings.style, settings.content, settings.output, settings.title, weights] == names
+        assert swept == {}
+
+
+@given(st.text(alphabet="ab\\'\"${}[]()=, .:é#@!~*?%&;|<>-\n\t", max_size=12))
+@example("a\\\n")
+@example("\\\\${a}\\\\'\\")
+def test_quoting_can_be_undone(text):
+    """Whatever the text, Hydra and OmegaConf read it again out of its quotes."""
+    value = OverridesParser.create().parse_override(f"style={_quoted(text)}").value()
+    config = OmegaConf.create({"style": None})
+    OmegaConf.update(config, "style", value)
+    assert OmegaConf.to_container(config, resolve=True) == {"style": text}
+
+
+def test_quotes_for_hydra_still_work(compose_train):
+    """Values that are quoted as Hydra's manual says are unquoted, and null is nothing."""
+    ((settings, _),) = compose_train("style='a b.jpg'", 'content="photos, old"', "output=null")
+    assert (settings.style, settings.content, settings.output) == ("a b.jpg", "photos, old", None)
+
+
+def test_a_sweep_has_a_run_for_each_value(compose_train):
+    """With -m each style is a run with a folder of its own; a title with a comma is none."""
+    runs = compose_train("-m", "style=old/a.jpg,b.jpg", "content=photos", "title=The Wave, 1831")
+    assert [settings.style for settings, _ in runs] == ["old/a.jpg", "b.jpg"]
+    assert {settings.title for settings, _ in runs} == {"The Wave, 1831"}
+    folders = [str(train._choose_folder(settings.output, "x", swept)) for settings, swept in runs]
+    assert folders == ["runs/x-style=old_a.jpg", "runs/x-style=b.jpg"]
+    Path("a,b.jpg").touch()
+    ((settings, _),) = compose_train("-m", "style=a,b.jpg", "content=photos")
+    assert settings.style == "a,b.jpg"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "folders"),
+    [
+        (["steps=1,2"], ["runs/a-steps=1", "runs/a-steps=2"]),
+        (["seed=range(0,2)", "output=o"], ["o/a-seed=0", "o/a-seed=1"]),
+        (["output=o,p"], ["o", "p"]),
+        (["transform_net=johnson,realtime"], ["runs/a-transform_net=johnson", "runs/a-transform_net=realtime"]),
+        (["preset=laptop,full"], ["runs/a-preset=laptop", "runs/a-preset=full"]),
+        (["steps=3"], ["runs/a"]),
+    ],
+)
+def test_each_run_of_a_sweep_has_its_folder(compose_train, overrides, folders):
+    """The folder is named by what is swept, not by all that is given, below `output` where that is given."""
+    runs = compose_train("--multirun", "style=a.jpg", f"content={'x' * 300}", *overrides)
+    assert [str(train._choose_folder(settings.output, "a", swept)) for settings, swept in runs] == folders
+
+
+def test_folders_of_long_names_stay_apart():
+    """Long values are cut to what a file system takes, and still give different folders."""
+    folders = {
+        train._choose_folder(None, "é" * 100, {"style": "é" * 200 + ".jpg", "steps": str(number)}) for number in (1, 2)
+    }
+    assert len(folders) == 2
+    assert all(len(folder.name.encode()) <= 255 for folder in folders)
+
+
+def test_failures_of_a_sweep_are_told_together(error_of, monkeypatch):
+    """In a sweep the other runs go on; at the end one line names what failed, with exit status 2."""
+    tried = []
+
+    def fail(style: str, *_, **__) -> None:
+        tried.append(style)
+        raise ImageError(f"{style} is no painting")
+
+    monkeypatch.setattr(loop, "train", fail)
+    line = error_of("-m", "style=a.jpg,b.jpg", "content=photos")
+    assert line == "2 runs of the sweep failed: a.jpg is no painting | b.jpg is no painting"
+    assert tried == ["a.jpg", "b.jpg"]
+
+
+def test_cfg_shows_the_settings_only(compose_train, capsys):
+    """--cfg job prints the settings as YAML that can be read again, and runs nothing."""
+    assert compose_train(*NEEDED, "steps=5", "--cfg", "job") == []
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["style"] == "a.jpg" and shown["steps"] == 5 and shown["transform_net"]["name"] == "realtime"
+
+
+def test_help_shows_every_key(capsys):
+    """The help names each key with its default and meaning, the presets with what they are for, and how to begin."""
+    assert main(["train", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for key, default, meaning in list_settings():
+        assert f"  {key}=" in shown and meaning in shown
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert f"  {key}={default}" in shown
+    for preset in ("laptop", "full", "paper", "quickstart"):
+        assert f"  {preset} " in shown
+    assert "{" not in "".join(line for line in shown.splitlines() if "relu" not in line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stesp=5"], "'stesp' is no setting of nst-fast train (nearest: steps); see nst-fast train --help"),
+        (
+            ["transform_net.widht=8"],
+            "'transform_net.widht' is no setting of nst-fast train (nearest: transform_net.width)",
+        ),
+        (["style_taps.relu1_1=1"], "'style_taps.relu1_1' is no setting of nst-fast train (nearest: style_taps)"),
+        (["+colour=red"], "'colour' is no setting of nst-fast train; see nst-fast train --help"),
+        (["steps=many"], "steps: Value 'many' of type 'str' could not be converted to Integer; see nst-fast train"),
+        (["steps="], "steps: Value '' of type 'str' could not be converted to Integer; see nst-fast train --help"),
+        (["cosine=5.5"], "cosine: Value '5.5' is not a valid bool (type float); see nst-fast train --help"),
+        (["transform_net.width=wide"], "transform_net.width: Value 'wide' of type 'str' could not be converted to"),
+        (["precision=[1,2]"], "precision: Cannot convert 'list' to string: '[1, 2]'; see nst-fast train --help"),
+        (["style_taps=relu1_1"], "style_taps is 'relu1_1'; give a weight for each tap, such as {relu2_2:1}"),
+        (
+            ["style_taps={relu1_1:x}"],
+            "style_taps is {'relu1_1': 'x'}; give a weight for each tap, such as {relu2_2:1}",
+        ),
+        (["preset=laptpo"], "preset=laptpo is unknown; allowed: full, laptop, paper, quickstart (nearest: laptop)"),
+        (["transform_net=jonson"], "transform_net=jonson is unknown; allowed: johnson, realtime (nearest: johnson)"),
+        (["transform_net=null"], "transform_net=null is unknown; allowed: johnson, realtime"),
+        (["loss_network=vgg91"], "loss_network=vgg91 is unknown; allowed: vgg16, vgg19 (nearest: vgg19)"),
+        (["-m", "loss_network=vgg16,vgg11"], "loss_network=vgg11 is unknown; allowed: vgg16, vgg19 (nearest: vgg1"),
+        (["steps=1,2"], "Ambiguous value for argument 'steps=1,2'; 1. To use it as a list"),
+        (["steps=[1"], "no viable alternative at input '[1'; see nst-fast train --help"),
+        (["photo.jpg"], "'photo.jpg' is no setting; settings are given as key=value; see nst-fast train --help"),
+        (["--steps=5"], "'--steps=5' is no option of nst-fast train; settings are given without dashes as key=value,"),
+        (
+            ["--steps", "5"],
+            "'--steps' is no option of nst-fast train; settings are given without dashes as key=value,",
+        ),
+        (["--cfg", "jop"], "'jop' is no setting; settings are given as key=value, and --cfg takes job, hydra, all;"),
+        (["--cfg"], "--cfg needs a value; allowed: job, hydra, all"),
+        (["hydra.colour=red"], "hydra.colour: Key 'colour' not in 'HydraConf'; see nst-fast train --help"),
+        (["crop_size=30"], "crop_size is 30; it must be a multiple of 4"),
+        (["style=absent.jpg"], "absent.jpg does not exist; check the path"),
+    ],
+)
+def test_mistakes_are_one_line(error_of, monkeypatch, arguments, message):
+    """Each mistake is one line on standard error that names what was given and what is allowed, with exit status 2."""
+    # The real thing, up to the painting, which is not there.
+    assert error_of(*NEEDED, *arguments).startswith(message)
+
+
+def test_missing_settings_are_named(error_of):
+    """Without the painting or the photos it says which and how they are given."""
+    assert error_of("content=photos") == "style must be given, as style=...; see nst-fast train --help"
+    assert error_of() == "content, style must be given, as content=...; see nst-fast train --help"
+    assert error_of("style=null", "content=photos").startswith("style: field 'style' is not Optional;")
+
+
+def test_weights_are_taken_from_the_environment(compose_train, monkeypatch):
+    """NST_FAST_VGG19_WEIGHTS names the file for vgg19, its fellow that for vgg16; what is given goes before both."""
+    monkeypatch.setenv("NST_FAST_VGG19_WEIGHTS", "my weights/${19}.pth")
+    monkeypatch.setenv("NST_FAST_VGG16_WEIGHTS", "16.pth")
+    cases = {
+        (): "my weights/${19}.pth",
+        ("preset=quickstart",): "my weights/${19}.pth",
+        ("loss_network=vgg16",): "16.pth",
+        ("preset=paper",): "16.pth",
+        ("loss_network.weights=random",): "random",
+        ("preset=quickstart", "loss_network.weights=imagenet"): "imagenet",
+    }
+    for arguments, expected in cases.items():
+        ((settings, _),) = compose_train(*NEEDED, *arguments)
+        assert build_recipe(settings).weights == expected
+
+
+@pytest.mark.usefixtures("compose_train")
+def test_a_weights_file_of_the_environment_is_opened(monkeypatch, tmp_path, painting, photo_folder, capsys):
+    """A file in NST_FAST_VGG19_WEIGHTS that is not there ends the run with its name."""
+    monkeypatch.setenv("NST_FAST_VGG19_WEIGHTS", "absent.pth")
+    assert main(["train", f"style={painting}", f"content={photo_folder}", "device=cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("nst-fast: error: loss network weights 'absent.pth' are not a file; give a torchvision-")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_installed_command_trains_and_paints(tmp_path, photo_folder, painting):
+    """From files of strange names to a checkpoint, with the losses and the next step in a line each."""
+    style = tmp_path / "Été, (1)=[a] ${x} 'q' 50%.png"
+    shutil.copy(painting, style)
+    photos = photo_folder.rename(tmp_path / "photos, old=1 (é)")
+    small = "steps=2 held_out_photos=1 crop_size=32 style_short_side=32 batch_size=1 transform_net.width=4 device=cpu"
+    shallow = ["style_taps={relu1_1:1}", "content_taps={relu1_1:1}", "loss_network.weights=random"]
+    command = [Path(sys.executable).with_name("nst-fast"), "train", f"style={style.name}", f"content={photos.name}"]
+    result = subprocess.run(
+        [*command, "preset=quickstart", *small.split(), *shallow],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr
+    checkpoint = tmp_path / "runs" / style.stem / f"{style.stem}.safetensors"
+    assert checkpoint.is_file()
+    lines = result.stdout.splitlines()
+    assert lines[-2].startswith("on 1 photos not trained on: style ")
+    relative = checkpoint.relative_to(tmp_path)
+    assert lines[-1] == f"wrote {relative}; paint with: nst-fast stylize PHOTO --style {relative}"
+    assert "Traceback" not in result.stderr and "2/2" in result.stderr
+
+
+def test_losses_are_said_in_numbers(monkeypatch, capsys):
+    """The last lines give the losses on photos held out, or nothing where there were none."""
+    for held_out, expected in [
+        ({"style": 0.0314, "content": 0.5, "total": math.pi, "photos": 8}, "style 0.031, content 0.50"),
+        ({}, None),
+    ]:
+        result = SimpleNamespace(checkpoint=Path("a.safetensors"), held_out=held_out)
+        monkeypatch.setattr(loop, "train", lambda *_, result=result, **__: result)
+        train.run_training(TrainSettings(style="a.jpg", content="photos"), {})
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == (1 if expected is None else 2)
+        assert expected is None or lines[0] == f"on 8 photos not trained on: {expected}"
+
+
+def test_an_image_of_the_wrong_kind_is_told(error_of, tmp_path, photo_folder):
+    """A painting that is text is one line, through all of the command."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "a.jpg").write_text("hello")
+    assert error_of("style=a.jpg", f"content={photo_folder}").startswith("a.jpg is not a picture that can be read; ")

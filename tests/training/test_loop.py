@@ -1,0 +1,642 @@
+import copy
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nst_fast.checkpoint import load_checkpoint, read_checkpoint_header
+from nst_fast.data import content_images
+from nst_fast.data.content_images import hold_out_photos, list_photos, read_photo
+from nst_fast.data.sampler import cut_centre
+from nst_fast.errors import ImageError, OutputError, SettingError, TrainingError
+from nst_fast.images import load_image
+from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.losses.perceptual import build_relative_loss, measure_losses
+from nst_fast.training import loop, preparation
+from nst_fast.training.loop import Run, TrainingResult, train
+from nst_fast.training.recipe import Recipe
+from nst_fast.training.state import load_state
+
+CONTENT_TAPS = {"relu2_1": 1.0}
+STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0}
+RECIPE = Recipe(
+    width=4,
+    weights="random",
+    content_taps=CONTENT_TAPS,
+    style_taps=STYLE_TAPS,
+    style_short_side=32,
+    crop_size=32,
+    largest_crop=1.5,
+    batch_size=2,
+    steps=8,
+    learning_rate=0.01,
+    warmup_steps=2,
+    average_decay=0.9,
+)
+
+
+@pytest.fixture(autouse=True)
+def small_measurements(monkeypatch):
+    """Photos are measured at 32 pixels rather than 256, which is a matter of time only."""
+    monkeypatch.setattr(preparation, "HELD_OUT_SHORT_SIDE", 40)
+    monkeypatch.setattr(preparation, "HELD_OUT_SIZE", 32)
+
+
+@pytest.fixture
+def start(photo_folder, painting, tmp_path):
+    """Trains with RECIPE into the folder of this name; what is said lands in `start.said`."""
+
+    def start(folder: str = "run", recipe: Recipe = RECIPE, **arguments) -> TrainingResult:
+        start.said = []
+        given = {
+            "style": painting,
+            "content": photo_folder,
+            "output": tmp_path / folder,
+            "device": "cpu",
+            "checkpoint_dtype": "fp32",
+            "log_every_steps": 2,
+            "save_every_steps": 3,
+            "strip_every_steps": 4,
+            "show_progress": False,
+            "say": start.said.append,
+        }
+        return train(**{**given, "recipe": recipe, **arguments})
+
+    start.said = []
+    return start
+
+
+def weights_of(result: TrainingResult) -> list[torch.Tensor]:
+    return list(load_checkpoint(result.checkpoint).network.state_dict().values())
+
+
+def same_weights(first: TrainingResult, second: TrainingResult) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights_of(first), weights_of(second), strict=True))
+
+
+def act_after_step(monkeypatch, number: int, act) -> None:
+    """Have `act(run)` called when this step is done."""
+    take_step = Run.take_step
+
+    def take_step_and_act(run: Run, photos: torch.Tensor) -> None:
+        take_step(run, photos)
+        if run.step == number:
+            act(run)
+
+    monkeypatch.setattr(Run, "take_step", take_step_and_act)
+
+
+class CutOffError(Exception):
+    """As if the computer went off: nothing is written any more."""
+
+
+def cut_off(run: Run) -> None:
+    raise CutOffError
+
+
+def interrupt(run: Run) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_loss_falls(start, painting, photo_folder):
+    """After 60 steps the photos trained on have half of the style loss that the untrained network gives them."""
+    files, _ = hold_out_photos(list_photos(photo_folder), photo_folder, 64)
+    photos = torch.stack([cut_centre(read_photo(file, 40), 32) for file in files])
+    network = build_loss_network("vgg19", taps=[*CONTENT_TAPS, *STYLE_TAPS], weights="random")
+    style = load_image(painting, short_side=32)
+    loss = build_relative_loss(network, style, photos, content_taps=CONTENT_TAPS, style_taps=STYLE_TAPS)
+    losses = []
+    for steps in (1, 60):
+        result = start(
+            f"run_{steps}", replace(RECIPE, steps=steps, width=8), strip_every_steps=100, save_every_steps=100
+        )
+        with torch.no_grad():
+            losses.append(measure_losses(load_checkpoint(result.checkpoint).network, loss, photos))
+    assert losses[1]["style"] < losses[0]["style"] / 2
+    assert losses[1]["total"] < losses[0]["total"] * 0.7
+
+
+def test_a_checkpoint_describes_itself(start):
+    """The checkpoint says what painting, which losses and settings made it, and how far it got."""
+    result = start(name="Wave", about={"title": "The Great Wave", "artist": "Hokusai", "year": None})
+    assert result.steps == 8 and result.seconds > 0
+    assert result.checkpoint.name == "Wave.safetensors"
+    header = read_checkpoint_header(result.checkpoint)
+    assert header["transform_net"] == {"name": "realtime", "width": 4}
+    assert header["style"] == {"name": "Wave", "title": "The Great Wave", "artist": "Hokusai"}
+    assert header["loss"] == {
+        "loss_network": "vgg19",
+        "weights": "random, seed 0",
+        "pooling": "max",
+        "normalisation": "relative",
+        "content_taps": CONTENT_TAPS,
+        "style_taps": STYLE_TAPS,
+        "content_weight": 1.0,
+        "style_strength": 20.0,
+        "total_variation_weight": 0.0,
+    }
+    assert header["training"] == {
+        "steps": 8,
+        "of_steps": 8,
+        "batch_size": 2,
+        "crop_size": 32,
+        "largest_crop": 1.5,
+        "style_short_side": 32,
+        "learning_rate": 0.01,
+        "warmup_steps": 2,
+        "cosine": True,
+        "average_decay": 0.9,
+        "seed": 0,
+        "stroke_reference_size": 32,
+    }
+    assert header["held_out"] == result.held_out
+    assert result.held_out.keys() == {"total", "style", "content", "photos"}
+    assert start.said == ["training realtime for 8 steps on cpu in float32"]
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_what_is_measured_is_what_is_shipped(start, painting, photo_folder, dtype):
+    """The checkpoint's losses are those of the network in it, measured anew on the photos held out."""
+    result = start(checkpoint_dtype=dtype)
+    _, files = hold_out_photos(list_photos(photo_folder), photo_folder, 64)
+    photos = torch.stack([cut_centre(read_photo(file, 40), 32) for file in files])
+    network = build_loss_network("vgg19", taps=[*CONTENT_TAPS, *STYLE_TAPS], weights="random")
+    style = load_image(painting, short_side=32)
+    loss = build_relative_loss(network, style, photos, content_taps=CONTENT_TAPS, style_taps=STYLE_TAPS)
+    with torch.no_grad():
+        measured = measure_losses(load_checkpoint(result.checkpoint).network, loss, photos)
+    assert result.held_out["photos"] == len(files) == 1
+    for name in ("total", "style", "content"):
+        assert result.held_out[name] == pytest.approx(measured[name], rel=1e-4)
+
+
+def test_a_run_can_be_watched(start, tmp_path):
+    """The folder holds the state, the checkpoint, strips, and for TensorBoard all terms at the right steps."""
+    start()
+    names = {path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith("events.")}
+    assert names == {"painting.safetensors", "state.pt", "strip.jpg", "strips"}
+    assert sorted(path.name for path in (tmp_path / "run" / "strips").iterdir()) == [
+        "step_000004.jpg",
+        "step_000008.jpg",
+    ]
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    terms = ["total", "content", "style", "total_variation", "content.relu2_1", "style.relu1_1", "style.relu2_1"]
+    for term in terms:
+        # Looked at every 2 steps, and where something is saved (3, 6) or painted (4, 8).
+        assert [event.step for event in events.Scalars(f"train/{term}")] == [2, 3, 4, 6, 8]
+        assert [event.step for event in events.Scalars(f"held_out/{term}")] == [4, 8]
+    rates = [event.value for event in events.Scalars("learning_rate")]
+    expected = [0.01 * 0.5 * (1 + math.cos(math.pi * (step - 1 - 2) / 6)) for step in (3, 4, 6, 8)]
+    assert rates == pytest.approx([0.01, *expected])  # that of the step just taken; the warm-up is two steps
+    assert all(event.value > 0 for event in events.Scalars("images_per_second"))
+
+
+def test_photos_held_out_are_not_trained_on(start, photo_folder, monkeypatch):
+    """The photos that the run trains on are exactly those that are not held out."""
+    files = list_photos(photo_folder)
+    _, held_out = hold_out_photos(files, photo_folder, 64)
+    trained_on: set[Path] = set()
+
+    def note(path: Path, short_side: int) -> torch.Tensor:
+        trained_on.add(path)
+        return read_photo(path, short_side)
+
+    monkeypatch.setattr(content_images, "read_photo", note)
+    result = start()
+    assert trained_on == set(files) - set(held_out)
+    assert len(held_out) == result.held_out["photos"] == 1
+    trained_on.clear()
+    start("loaded", photo_memory_gib=0.0, workers=0)
+    assert trained_on == set(files) - set(held_out)
+
+
+def test_without_held_out_photos(start):
+    """Fewer than ten photos hold out none: nothing is measured, and the strip shows photos trained on."""
+    result = start(recipe=replace(RECIPE, held_out_photos=0))
+    assert result.held_out == {}
+    assert read_checkpoint_header(result.checkpoint)["held_out"] == {}
+    assert load_image(result.checkpoint.with_name("strip.jpg")).shape == (3, 64, 128)
+
+
+def test_a_cut_run_ends_in_the_same_weights(start, monkeypatch):
+    """Interrupted, or cut off without warning, at any step and given again: bit for bit the weights of a straight run.
+
+    The state is written at steps 3 and 6, so a run cut off at 1 begins anew, at 5 goes on from 3, and at 8, when the
+    last state is written but the checkpoint is not, from there.
+    """
+    straight = start("straight")
+    for act, expected_error in [(interrupt, KeyboardInterrupt), (cut_off, CutOffError)]:
+        for number in (1, 3, 5):
+            folder = f"{act.__name__}_{number}"
+            with monkeypatch.context() as patch:
+                act_after_step(patch, number, act)
+                with pytest.raises(expected_error):
+                    start(folder)
+            resumed = start(folder)
+            went_on_at = number if act is interrupt else {1: 0, 3: 0, 5: 3}[number]
+            assert start.said[-1].endswith(f"{folder} at step {went_on_at} of 8")
+            assert same_weights(resumed, straight)
+            assert resumed.held_out == straight.held_out
+
+
+def test_runs_cut_twice_with_workers_end_in_the_same_weights(start, monkeypatch):
+    """Read by two worker processes, which get the signals too, and cut twice: the weights of a straight run."""
+    straight = start("straight")
+
+    def interrupt_workers(run: Run) -> None:
+        children = torch.multiprocessing.active_children()
+        assert len(children) == 2
+        for child in children:
+            os.kill(child.pid, signal.SIGINT)
+            os.kill(child.pid, signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        act_after_step(patch, 2, interrupt_workers)
+        act_after_step(patch, 4, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            start(photo_memory_gib=0.0, workers=2)
+    with monkeypatch.context() as patch:
+        act_after_step(patch, 7, cut_off)
+        with pytest.raises(CutOffError):
+            start(photo_memory_gib=0.0, workers=2)
+    resumed = start(photo_memory_gib=0.0, workers=0)
+    assert start.said[-1].endswith("at step 6 of 8")
+    assert same_weights(resumed, straight)
+
+
+KILLED_SCRIPT = """
+import os, signal, sys
+
+if __name__ == "__main__":
+    from test_loop import RECIPE, Run, preparation, train
+
+    preparation.HELD_OUT_SHORT_SIDE, preparation.HELD_OUT_SIZE = 40, 32
+    take_step = Run.take_step
+
+    def take_step_and_die(run, photos):
+        take_step(run, photos)
+        if run.step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Run.take_step = take_step_and_die
+    style, content, output = sys.argv[1:]
+    print("started", flush=True)
+    train(style, content, output, RECIPE, device="cpu", save_every_steps=3, photo_memory_gib=0, workers=2)
+"""
+
+
+def test_a_killed_process_leaves_no_workers_and_goes_on(start, painting, photo_folder, tmp_path):
+    """Killed with SIGKILL after the state of step 3, its workers end by themselves, and the run can be continued."""
+    script = tmp_path / "script.py"
+    script.write_text(KILLED_SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.run(
+        [sys.executable, str(script), str(painting), str(photo_folder), str(tmp_path / "run")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,  # the output ends when the last process that could write to it has ended
+    )
+    assert process.returncode == -signal.SIGKILL, process.stdout.decode()
+    assert process.stdout.startswith(b"started")
+    resumed = start()
+    assert start.said[-1].endswith("at step 3 of 8")
+    assert same_weights(resumed, start("straight"))
+
+
+def test_an_interrupted_run_leaves_all_that_is_needed(start, monkeypatch):
+    """Ctrl-C ends the step under way; state, strip and checkpoint are of that step, and one line says how to go on."""
+    act_after_step(monkeypatch, 5, interrupt)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert start.said[-1].startswith("stopped at step 5 of 8; the same command goes on, ")
+    assert start.said[-1].endswith("painting.safetensors paints as of now")
+
+
+def test_the_second_ctrl_c_acts_at_once(start, tmp_path, monkeypatch):
+    """Two Ctrl-C in one step end the run in the midst of it, and the state before is still good."""
+
+    def interrupt_twice(run: Run) -> None:
+        interrupt(run)
+        interrupt(run)
+        raise AssertionError("the run went on")
+
+    act_after_step(monkeypatch, 5, interrupt_twice)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 3
+
+
+def test_sigterm_saves_and_gives_its_exit_status(start, tmp_path, monkeypatch):
+    """SIGTERM, as from a batch system, saves the state and leaves with 143."""
+    act_after_step(monkeypatch, 4, lambda run: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        start()
+    assert caught.value.code == 143
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 4
+    header = read_checkpoint_header(tmp_path / "run" / "painting.safetensors")
+    assert (header["training"]["steps"], header["training"]["of_steps"]) == (4, 8)
+
+
+def test_a_signal_in_the_last_step_changes_nothing(start, monkeypatch):
+    """Ctrl-C in the last step lets the run finish."""
+    act_after_step(monkeypatch, 8, interrupt)
+    result = start()
+    assert result.steps == 8 and result.held_out
+
+
+def test_a_continued_run_shows_each_step_once(start, tmp_path, monkeypatch):
+    """TensorBoard shows a run that was cut off and continued like one that was not."""
+    start("straight")
+    with monkeypatch.context() as patch:
+        act_after_step(patch, 5, cut_off)
+        with pytest.raises(CutOffError):
+            start()
+    start()
+    steps = []
+    for folder in ("straight", "run"):
+        events = EventAccumulator(str(tmp_path / folder))
+        events.Reload()
+        steps.append([(event.step, event.value) for event in events.Scalars("train/total")])
+    # The first look after going on is at step 4, which was looked at before, too.
+    assert steps[1] == steps[0]
+
+
+def test_a_finished_run_is_left_alone(start, tmp_path):
+    """The same call on a finished run does nothing, says so, and gives the same result."""
+    first = start()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    again = start()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    assert start.said == [
+        f"{tmp_path / 'run'} holds this very run, finished: nothing to do (overwrite=true begins anew)"
+    ]
+    assert (again.checkpoint, again.held_out, again.steps) == (first.checkpoint, first.held_out, 8)
+
+
+@pytest.mark.parametrize("left", ["nothing", "that of an interruption", "half a file"])
+def test_a_run_cut_before_its_last_checkpoint_writes_it(start, tmp_path, monkeypatch, left):
+    """Where the last state was written but not the checkpoint, the same call writes it and trains no further."""
+    straight = start("straight")
+    with monkeypatch.context() as patch:
+        act_after_step(patch, 3, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_measure_held_out", lambda run, *_: cut_off(run))
+        with pytest.raises(CutOffError):
+            start()
+    checkpoint = tmp_path / "run" / "painting.safetensors"
+    assert read_checkpoint_header(checkpoint)["training"]["steps"] == 3
+    if left == "nothing":
+        checkpoint.unlink()
+    elif left == "half a file":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_step", cut_off)
+        resumed = start()
+    assert read_checkpoint_header(checkpoint)["training"]["steps"] == 8
+    assert same_weights(resumed, straight)
+
+
+def test_another_recipe_in_the_same_folder_is_refused(start, tmp_path, photo_folder, painting):
+    """Another setting, painting or choice of photos is refused by name, and what is there stays."""
+    start()
+    state = (tmp_path / "run" / "state.pt").read_bytes()
+    with pytest.raises(TrainingError) as caught:
+        start(recipe=replace(RECIPE, steps=9, style_strength=40.0))
+    assert str(caught.value) == (
+        f"'{tmp_path / 'run'}' holds a run begun with other settings (steps 8 there, 9 now; "
+        f"style_strength 20.0 there, 40.0 now); give the same settings to continue it, another output=FOLDER, "
+        f"or overwrite=true"
+    )
+    with pytest.raises(TrainingError, match=r"other settings \(style '\w+' there, '\w+' now\)"):
+        start(style=photo_folder / "photo_00.jpg", name="painting")
+    (photo_folder / "photo_00.jpg").rename(photo_folder / "photo_99.jpg")
+    with pytest.raises(TrainingError, match=r"other settings \(content '\w+' there, '\w+' now\)"):
+        start()
+    assert (tmp_path / "run" / "state.pt").read_bytes() == state
+
+
+def test_overwrite_begins_anew(start):
+    """With overwrite, another recipe or the same one trains from the first step."""
+    first = start()
+    other = start(recipe=replace(RECIPE, seed=1), overwrite=True)
+    assert "going on" not in " ".join(start.said)
+    changed = start("elsewhere", recipe=replace(RECIPE, seed=1))
+    assert same_weights(other, changed)
+    again = start(overwrite=True)
+    assert "going on" not in " ".join(start.said)
+    assert again.held_out == first.held_out != other.held_out
+
+
+def test_a_damaged_state_is_an_error(start, tmp_path):
+    """A state that cannot be read is not silently replaced."""
+    start()
+    (tmp_path / "run" / "state.pt").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"state\.pt' cannot be read .*; start anew with overwrite=true"):
+        start()
+    assert (tmp_path / "run" / "state.pt").read_bytes() == b""
+
+
+def turn_to_nan_from(monkeypatch, step: int) -> None:
+    compute_losses = Run._compute_losses
+
+    def compute_and_spoil(run: Run, photos: torch.Tensor):
+        total, terms = compute_losses(run, photos)
+        factor = math.nan if run.step + 1 >= step else 1.0
+        return total * factor, {name: term * factor for name, term in terms.items()}
+
+    monkeypatch.setattr(Run, "_compute_losses", compute_and_spoil)
+
+
+def test_a_diverged_run_keeps_its_last_good_state(start, tmp_path, monkeypatch):
+    """A loss of NaN from step 5 on stops the run at the state of step 3, whose checkpoint paints numbers."""
+    turn_to_nan_from(monkeypatch, 5)
+    with pytest.raises(TrainingError) as caught:
+        start()
+    checkpoint = tmp_path / "run" / "painting.safetensors"
+    assert str(caught.value) == (
+        f"the loss is no longer a number between steps 4 and 6; "
+        f"{checkpoint} paints as at the last good state, step 3; "
+        f"give a lower learning_rate than 0.01 and another output"
+    )
+    state = load_state(tmp_path / "run" / "state.pt")
+    assert state["step"] == 3
+    for part in (state["network"], state["average"]["network"]):
+        assert all(bool(weight.isfinite().all()) for weight in part.values())
+    assert all(
+        bool(value.isfinite().all()) for values in state["optimiser"]["state"].values() for value in values.values()
+    )
+    assert read_checkpoint_header(checkpoint)["training"]["steps"] == 3
+    with torch.no_grad():
+        painted = load_checkpoint(checkpoint).network(torch.rand(1, 3, 32, 32))
+    assert bool(painted.isfinite().all())
+
+
+def test_a_run_diverged_at_once_leaves_the_first_state(start, tmp_path, monkeypatch):
+    """Without a saved step the good state is that before the first."""
+    turn_to_nan_from(monkeypatch, 1)
+    with pytest.raises(TrainingError, match=r"between steps 0 and 2; .* at the last good state, step 0;"):
+        start()
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 0
+
+
+def test_weights_of_nan_are_found(start, monkeypatch):
+    """Weights that are no numbers are found in the very step, before the loss shows them."""
+
+    def spoil(run: Run) -> None:
+        with torch.no_grad():
+            next(run.network.parameters()).fill_(math.nan)
+
+    act_after_step(monkeypatch, 6, spoil)
+    with pytest.raises(TrainingError, match=r"^the weights are no longer numbers between steps 4 and 6; "):
+        start()
+
+
+def test_folders_that_cannot_be_written_are_found_at_once(start, tmp_path, monkeypatch):
+    """An output that is a file, or lies in one, or has too long a name is an error before the first step."""
+    (tmp_path / "file").write_text("")
+    act_after_step(monkeypatch, 1, cut_off)
+    for folder in ("file", "file/run"):
+        with pytest.raises(OutputError, match=r"^cannot write .*: a part of this path is a file, not a folder"):
+            start(folder)
+    with pytest.raises(OutputError, match=r"^cannot write .*: the name is too long; choose a shorter one"):
+        start("x" * 300)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_content_and_style_are_checked(start, tmp_path, photo_folder):
+    """A content folder that is empty or not there, a painting that cannot be read, photos that are all broken."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match=r"^content folder '.*empty' holds no pictures; give a folder of photos"):
+        start(content=tmp_path / "empty")
+    with pytest.raises(ImageError, match=r"absent does not exist; check the path$"):
+        start(content=tmp_path / "absent")
+    with pytest.raises(ImageError, match=r"absent\.jpg does not exist; check the path$"):
+        start(style=tmp_path / "absent.jpg")
+    for file in list_photos(photo_folder):
+        file.write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"^11 of 11 photos cannot be read"):
+        start()
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_photos_are_told_and_left_out(start, photo_folder):
+    """A run goes on without a broken photo, names it, and says how many were left out."""
+    files, held_out = hold_out_photos(list_photos(photo_folder), photo_folder, 64)
+    for file in (files[2], held_out[0]):
+        file.write_bytes(b"no picture")
+    result = start()
+    assert result.held_out == {}
+    told = [line for line in start.said if "not a picture" in line]
+    assert [line.split(" ")[0] for line in told] == [str(files[2]), str(held_out[0])]
+    assert "1 of 11 photos cannot be read and are left out" in start.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "abacus"}, "device 'abacus' is not available; this computer has: "),
+        ({"precision": "fp8"}, "precision 'fp8' is unknown; allowed: auto, fp32, bf16, fp16"),
+        ({"checkpoint_dtype": "int8"}, "checkpoint_dtype 'int8' is unknown; allowed: fp16, fp32"),
+        ({"workers": -1}, "workers is -1; it must be at least 0"),
+        ({"log_every_steps": 0}, "log_every_steps is 0; it must be at least 1"),
+        ({"save_every_steps": -5}, "save_every_steps is -5; it must be at least 1"),
+        ({"strip_every_steps": 0}, "strip_every_steps is 0; it must be at least 1"),
+        (
+            {"recipe": replace(RECIPE, transform_net="gan")},
+            "transform_net 'gan' is unknown; allowed: johnson, realtime",
+        ),
+        ({"recipe": replace(RECIPE, width=6)}, "transform_net.width is 6; it must be a multiple of 4, such as 32"),
+        ({"recipe": replace(RECIPE, loss_network="vgg11")}, "loss network 'vgg11' is unknown; allowed: vgg16, vgg19"),
+        ({"recipe": replace(RECIPE, pooling="min")}, "pooling 'min' is unknown; allowed: max, average"),
+        ({"recipe": replace(RECIPE, normalisation="none")}, "normalisation 'none' is unknown; allowed: relative,"),
+        ({"recipe": replace(RECIPE, style_taps={"relu9_1": 1.0})}, "tap 'relu9_1' does not exist in vgg19; allowed: "),
+        (
+            {"recipe": replace(RECIPE, style_taps={"relu1_1": 0.0})},
+            "style_taps: relu1_1 0; each must be a number of at least 0",
+        ),
+    ],
+)
+def test_settings_that_are_not_allowed(start, tmp_path, arguments, message):
+    """Each is refused by name with what is allowed, before anything is written."""
+    with pytest.raises(SettingError) as caught:
+        start(**arguments)
+    assert str(caught.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_callers_random_numbers_are_untouched(start):
+    """A run neither reads nor changes torch's random state."""
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    first = start("memory")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(4)
+    before = torch.random.get_rng_state()
+    second = start("loaded", photo_memory_gib=0.0, workers=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert same_weights(first, second)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_takes_a_step(start, precision):
+    """Under autocast a step changes the weights by about what it does in float32, and all stay numbers."""
+    recipe = replace(RECIPE, steps=1, average_decay=0.0)
+    exact, rounded = start("exact", recipe), start("rounded", recipe, precision=precision)
+    assert start.said[0].endswith(f"in {'bfloat16' if precision == 'bf16' else 'float16'}")
+    assert not same_weights(exact, rounded)
+    for a, b in zip(weights_of(exact), weights_of(rounded), strict=True):
+        assert b.isfinite().all() and (a - b).abs().max() <= 2 * RECIPE.learning_rate
+
+
+def test_memory_layout_hardly_matters(start):
+    """With and without channels_last a short run ends in the same losses up to rounding."""
+    recipe = replace(RECIPE, steps=3)
+    first, second = start("last", recipe), start("first", recipe, channels_last=False)
+    assert second.held_out == pytest.approx(first.held_out, rel=1e-2)
+
+
+def test_johnson_trains(start):
+    """The network of Johnson et al. trains like the other one, with the losses of their paper."""
+    recipe = replace(RECIPE, transform_net="johnson", steps=2, normalisation="johnson", total_variation_weight=1e-6)
+    result = start(recipe=recipe)
+    header = read_checkpoint_header(result.checkpoint)
+    assert header["transform_net"] == {"name": "johnson", "width": 4}
+    assert header["loss"]["normalisation"] == "johnson"
+    assert all(weight.isfinite().all() for weight in weights_of(result))
+
+
+def test_one_photo_is_enough(start, tmp_path, photo_folder):
+    """A folder of one photo, smaller than the crop, trains, and the strip shows it."""
+    (tmp_path / "one").mkdir()
+    (photo_folder / "photo_00.jpg").rename(tmp_path / "one" / "photo.jpg")
+    result = start(content=tmp_path / "one", recipe=replace(RECIPE, crop_size=64, steps=2))
+    assert result.held_out == {}
+    assert load_image(result.checkpoint.with_name("strip.jpg")).shape == (3, 64, 32)
+
+
+@pytest.mark.slow
+def test_compiled_runs_give_nearly_the_same(start):
+    """torch.compile changes the weights of a short run by no more than rounding does."""
+    recipe = replace(RECIPE, steps=3)
+    plain, compiled = start("plain", recipe), start("compiled", recipe, compile=True)
+    assert compiled.held_out == pytest.approx(plain.held_out, rel=1e-2)
+
+
+def test_the_recipe_is_not_changed(start):
+    """A run leaves the recipe that it is given as it is."""
+    recipe = copy.deepcopy(RECIPE)
+    start(recipe=recipe)
+    assert recipe == RECIPE

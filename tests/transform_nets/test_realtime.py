@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nst_fast.errors import SettingError
+from nst_fast.transform_nets.realtime import RealtimeNet
+
+# Channels in and out of each 3x3 convolution at width 32, and how many pixels of the photo there are to a position.
+LAYERS = [(48, 32, 16), *[(32, 32, 16)] * 10, (32, 16, 4), (16, 8, 1), (8, 3, 1)]
+
+
+def test_layers():
+    """The convolutions, in the order in which they run, have the listed channels at the listed part of the size."""
+    network = RealtimeNet()
+    ran = []
+
+    def note(layer: nn.Conv2d, _given: object, result: torch.Tensor) -> None:
+        assert (layer.kernel_size, layer.stride) == ((3, 3), (1, 1))
+        ran.append((layer.in_channels, layer.out_channels, 48 * 64 // result[0, 0].numel()))
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(note)
+    with torch.no_grad():
+        network(torch.rand(1, 3, 48, 64))
+    assert ran == LAYERS
+
+
+def test_number_of_parameters():
+    """112,715 parameters at width 32: kernels, an instance normalisation behind all but the last, its bias."""
+    by_hand = sum(9 * into * out for into, out, _ in LAYERS) + sum(2 * out for _, out, _ in LAYERS[:-1]) + 3
+    assert by_hand == 112_715
+    assert sum(weight.numel() for weight in RealtimeNet().parameters()) == by_hand
+
+
+def test_number_of_operations():
+    """The convolutions take 18,288 floating-point operations a pixel at width 32, counted by hand and by torch."""
+    by_hand = sum(2 * 9 * into * out / pixels for into, out, pixels in LAYERS)
+    assert by_hand == 18_288
+    with torch.device("meta"):
+        network, photo = RealtimeNet(), torch.empty(1, 3, 64, 96)
+    with FlopCounterMode(display=False) as counter:
+        network(photo)
+    assert counter.get_total_flops() / (64 * 96) == by_hand
+
+
+def test_first_layer_loses_nothing():
+    """What the first convolution sees is every number of a 4 x 4 square of the photo, at one position."""
+    photo = torch.arange(3 * 8 * 12.0).view(1, 3, 8, 12)
+    squares = RealtimeNet().encoder[0](photo)
+    assert squares.shape == (1, 48, 2, 3)
+    for row in range(2):
+        for column in range(3):
+            square = photo[0, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+            assert sorted(squares[0, :, row, column].tolist()) == sorted(square.flatten().tolist())
+
+
+def test_upsampling_is_bilinear():
+    """Nearest-neighbour upsampling would show as a grid of dots what alternates at a quarter of the resolution."""
+    modes = [module.mode for module in RealtimeNet().modules() if isinstance(module, nn.Upsample)]
+    assert modes == ["bilinear", "bilinear"]
+
+
+@pytest.mark.parametrize("width", [0, -4, 2, 30])
+def test_impossible_width(width):
+    """A width that is not a positive multiple of 4 is refused."""
+    with pytest.raises(SettingError) as caught:
+        RealtimeNet(width=width)
+    assert str(caught.value) == f"transform_net.width is {width}; it must be a multiple of 4, such as 32"
