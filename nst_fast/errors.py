@@ -32,7 +32,7 @@ class CheckpointError(NstFastError):
 
 
 class TrainingError(NstFastError):
-    """A training run cannot start, go on, or be continued."""
+    """A run of training or of pixel optimisation cannot start, go on, or be continued."""
 
 
 def nearest_name(given: str, allowed: list[str]) -> str:

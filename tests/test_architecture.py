@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 # neither upwards nor sideways. Inside one room everything may import everything.
 FLOORS = (
     ("errors",),
-    ("atomic_files", "device", "pixel_decoding"),
-    ("pictures",),
+    ("atomic_files", "device", "interruption", "memory", "pixel_decoding"),
+    ("pictures", "run_state"),
     ("images",),
     ("loss_networks", "losses", "transform_nets"),
     ("checkpoint", "data"),
-    ("training", "gatys", "representations", "inference", "export", "evaluation"),
-    ("live", "benchmark"),
+    ("training", "gatys", "inference", "export"),
+    ("representations", "evaluation", "live", "benchmark"),
     ("cli",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

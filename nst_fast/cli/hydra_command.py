@@ -127,15 +127,16 @@ def _quote_verbatim(argument: str, verbatim_keys: Sequence[str], multirun: bool)
     if not equals or key.lstrip("+") not in verbatim_keys or value == "null":
         return argument
     if os.path.exists(os.path.expanduser(value)):
-        return f"{key}={_quoted(value)}"
+        return f"{key}={quoted(value)}"
     if value[:1] in ("'", '"') and value[-1] == value[0] and len(value) > 1:
         return argument  # quoted for Hydra already
     # In a sweep commas part the values, but not those of a text, which have a space behind them.
     parts = re.split(r",(?! )", value) if multirun else [value]
-    return f"{key}={','.join(map(_quoted, parts))}"
+    return f"{key}={','.join(map(quoted, parts))}"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """`value` as Hydra's grammar takes it for exactly that text."""
     # In Hydra's quoted values the quote is escaped, in OmegaConf's strings ${ is, and backslashes only before these.
     value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     value = re.sub(r"(\\*)'", r"\1\1\\'", value)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nst_fast.cli.hydra_command import configs_folder, run_experiment
 from nst_fast.cli.settings import TrainSettings, list_settings
+from nst_fast.cli.settings_help import print_settings
 from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.recipe import Recipe
@@ -124,13 +125,7 @@ def print_help() -> None:
         description = preset.read_text().splitlines()[1].lstrip("# ")
         print(f"  {preset.stem:<12}{description}")
     print("\nkeys and their defaults (a preset may give another; --cfg job shows what is taken):")
-    for key, default, meaning in list_settings():
-        shown = "" if default == "???" else "null" if default is None else str(default).replace("'", "")
-        print(
-            f"  {key}={shown}\n{'':22}{meaning}"
-            if len(key) + len(shown) > 18
-            else f"  {key + '=' + shown:<20}{meaning}"
-        )
+    print_settings(TrainSettings)
     print("\nSweeps, completion and the rest of Hydra: nst-fast train --hydra-help")
 
 

@@ -14,12 +14,10 @@ from nst_fast.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from nst_fast.device import choose_device
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.images import Picture, resize, size_for_long_side, to_tensor, to_uint8
+from nst_fast.memory import is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-# How torch says on each device that there is no memory left; on CUDA it also has a class of its own.
-_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory")
 
 
 class Stylizer:
@@ -158,9 +156,7 @@ def _explained_memory(height: int, width: int, device: torch.device) -> Iterator
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            words in str(error) for words in _OUT_OF_MEMORY
-        ):
+        if not is_out_of_memory(error):
             raise
         smaller = max(1, max(height, width) // 2)
         raise ImageError(

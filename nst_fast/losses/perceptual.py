@@ -1,7 +1,7 @@
 """The perceptual loss: content, style and total variation, weighted into one total with named terms."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,11 @@ class PerceptualLoss(nn.Module):
 
     Args:
         loss_network: gives the activations; a module, moved along by `.to(device)`.
-        style_image: the painting, shape (3, H, W), RGB in [0, 1], at the size at which it is to be judged.
+        style_image: the painting, shape (3, H, W), RGB in [0, 1], at the size at which it is to be judged; or several
+            paintings, each of its own size, blended.
+        style_weights: the share of each painting, in any unit; None: equal shares. The target is the weighted mean of
+            their Gram matrices, which is that of one canvas of which each painting covers its share. A weighted sum of
+            the losses would (for `gatys` and `johnson`) have the same gradients and a floor that no picture reaches.
         content_taps, style_taps: tap -> weight, at least 0.
         normalisation: `relative` takes weighted means over the taps (so the number of taps does not matter),
             `gatys` and `johnson` the papers' weighted sums.
@@ -31,14 +35,16 @@ class PerceptualLoss(nn.Module):
         feature_variance: tap -> variance over photos for every content tap; needed by `relative` alone.
 
     Raises:
-        SettingError: unknown normalisation or tap, weights that are negative or all zero, a missing variance.
+        SettingError: unknown normalisation or tap, weights that are negative or all zero, a missing variance, no
+            painting, or not as many weights as paintings.
     """
 
     def __init__(
         self,
         loss_network: nn.Module,
-        style_image: Tensor,
+        style_image: Tensor | Sequence[Tensor],
         *,
+        style_weights: Sequence[float] | None = None,
         content_taps: Mapping[str, float] = DEFAULT_CONTENT_TAPS,
         style_taps: Mapping[str, float] = DEFAULT_STYLE_TAPS,
         normalisation: str = "relative",
@@ -70,25 +76,28 @@ class PerceptualLoss(nn.Module):
                 f"the relative normalisation needs feature_variance of {', '.join(sorted(missing))}; "
                 f"measure it on photos with measure_feature_variance"
             )
-        with torch.no_grad():
-            style_features = loss_network(style_image.unsqueeze(0), self.style_taps)
-            for tap, features in style_features.items():
-                # In float32 beside the module, so that `.to(device)` moves it; not saved with anything.
-                self.register_buffer(f"target_{tap}", gram_matrix(features)[0], persistent=False)
+        paintings = [style_image] if isinstance(style_image, Tensor) else list(style_image)
+        for tap, gram in self._blend_grams(paintings, _shares(paintings, style_weights)).items():
+            # In float32 beside the module, so that `.to(device)` moves it; not saved with anything.
+            self.register_buffer(f"target_{tap}", gram, persistent=False)
 
-    def forward(self, painted: Tensor, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    @torch.no_grad()
+    def measure_content(self, photos: Tensor) -> Mapping[str, Tensor]:
+        """What `forward` compares with, for photos (B, 3, H, W), RGB in [0, 1], that are looked at many times."""
+        return self.loss_network(photos, self.content_taps)
+
+    def forward(self, painted: Tensor, photos: Tensor | Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, with gradients towards `painted`, and every term without.
 
         Args:
             painted: shape (B, 3, H, W), RGB in [0, 1].
-            photos: the same shape.
+            photos: the same shape; or what `measure_content` made of them.
 
         Returns:
             The scalar total, and scalars by name: `content`, `style`, `total_variation` (before their weights),
             `total`, and one for each tap such as `style.relu1_1`.
         """
-        with torch.no_grad():
-            photo_features = self.loss_network(photos, self.content_taps)
+        photo_features = self.measure_content(photos) if isinstance(photos, Tensor) else photos
         features = self.loss_network(painted, self.content_taps.keys() | self.style_taps.keys())
         by_tap: dict[str, Tensor] = {}
         for tap in self.content_taps:
@@ -105,6 +114,15 @@ class PerceptualLoss(nn.Module):
             total = total + self.total_variation_weight * roughness
         terms = {"total": total, "content": content, "style": style, "total_variation": roughness, **by_tap}
         return total, {name: term.detach() for name, term in terms.items()}
+
+    @torch.no_grad()
+    def _blend_grams(self, paintings: Sequence[Tensor], shares: Sequence[float]) -> dict[str, Tensor]:
+        blended: dict[str, Tensor] = {}
+        for painting, share in zip(paintings, shares, strict=True):
+            for tap, features in self.loss_network(painting.unsqueeze(0), self.style_taps).items():
+                gram = gram_matrix(features)[0] * share
+                blended[tap] = blended[tap] + gram if tap in blended else gram
+        return blended
 
     def _over_taps(self, by_tap: Mapping[str, Tensor], kind: str, taps: Mapping[str, float]) -> Tensor:
         weighted = torch.stack([weight * by_tap[f"{kind}.{tap}"] for tap, weight in taps.items()]).sum()
@@ -153,6 +171,18 @@ def build_relative_loss(
     return PerceptualLoss(
         loss_network, style_image, content_taps=content_taps, style_taps=style_taps, feature_variance=variance
     )
+
+
+def _shares(paintings: Sequence[Tensor], weights: Sequence[float] | None) -> list[float]:
+    if not paintings:
+        raise SettingError("no painting was given; give at least one")
+    weights = [1.0] * len(paintings) if weights is None else weights
+    if len(weights) != len(paintings):
+        raise SettingError(
+            f"style_weights has {len(weights)} numbers for {len(paintings)} paintings; give one for each"
+        )
+    _check_weights("style_weights", {str(number + 1): weight for number, weight in enumerate(weights)})
+    return [weight / sum(weights) for weight in weights]
 
 
 def _check_weights(name: str, weights: Mapping[str, float]) -> None:

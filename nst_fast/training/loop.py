@@ -19,14 +19,14 @@ from nst_fast.data.sampler import iterate_batches
 from nst_fast.device import choose_device
 from nst_fast.errors import CheckpointError, SettingError, TrainingError
 from nst_fast.images import load_image
+from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
-from nst_fast.training.interruption import Interruption
+from nst_fast.run_state import check_same_recipe, load_state
 from nst_fast.training.preparation import build_loss, load_loss_network, read_held_out, read_photos, sample_photos
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.run import STATE_FILE, Run, choose_autocast_type
 from nst_fast.training.run_log import RunLog
-from nst_fast.training.state import check_same_recipe, load_state
 
 STRIP_PHOTOS = 4
 CHECKPOINT_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.run_state import load_state, restore_parts, save_state
 from nst_fast.training.divergence import DivergenceGuard
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.schedule import learning_rate_at
-from nst_fast.training.state import load_state, restore_parts, save_state
 from nst_fast.training.weight_average import WeightAverage
 from nst_fast.transform_nets import build_transform_net
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nst_fast.cli import train
-from nst_fast.cli.hydra_command import OverridesParser, _quoted
+from nst_fast.cli.hydra_command import OverridesParser, quoted
 from nst_fast.cli.main import main
 from nst_fast.cli.settings import TrainSettings, list_settings
 from nst_fast.cli.train import build_recipe
@@ -242,7 +242,7 @@ def test_names_are_taken_as_they_are(compose_train, first):
 @example("\\\\${a}\\\\'\\")
 def test_quoting_can_be_undone(text):
     """Whatever the text, Hydra and OmegaConf read it again out of its quotes."""
-    value = OverridesParser.create().parse_override(f"style={_quoted(text)}").value()
+    value = OverridesParser.create().parse_override(f"style={quoted(text)}").value()
     config = OmegaConf.create({"style": None})
     OmegaConf.update(config, "style", value)
     assert OmegaConf.to_container(config, resolve=True) == {"style": text}

@@ -19,10 +19,10 @@ from nst_fast.errors import ImageError, OutputError, SettingError, TrainingError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
+from nst_fast.run_state import load_state
 from nst_fast.training import loop, preparation
 from nst_fast.training.loop import Run, TrainingResult, train
 from nst_fast.training.recipe import Recipe
-from nst_fast.training.state import load_state
 
 CONTENT_TAPS = {"relu2_1": 1.0}
 STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0}

@@ -13,18 +13,22 @@ from nst_fast.errors import TrainingError
 FORMAT_VERSION = 1
 
 
-def save_state(path: Path, *, recipe: dict[str, Any], step: int, parts: dict[str, Any]) -> None:
+def save_state(
+    path: Path, *, recipe: dict[str, Any], step: int, parts: dict[str, Any], facts: dict[str, Any] | None = None
+) -> None:
     """Write the state atomically; the one before survives until the new one is whole.
 
     Args:
-        recipe: what decides the weights, as plain values; a run is continued only by the same recipe.
+        recipe: what decides the result, as plain values; a run is continued only by the same recipe.
         step: the steps done.
         parts: what has a `state_dict`: network, average, optimiser, ...
+        facts: plain values to keep beside them.
     """
     state = {
         "format_version": FORMAT_VERSION,
         "recipe": recipe,
         "step": step,
+        **(facts or {}),
         **{name: part.state_dict() for name, part in parts.items()},
     }
     data = io.BytesIO()
@@ -45,12 +49,12 @@ def load_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage makes torch raise almost anything
         raise TrainingError(
-            f"the training state {str(path)!r} cannot be read ({' '.join(str(error).split())[:120]}); "
+            f"the saved state {str(path)!r} cannot be read ({' '.join(str(error).split())[:120]}); "
             f"start anew with overwrite=true or another output"
         ) from error
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise TrainingError(
-            f"the training state {str(path)!r} is of another version of nst-fast; "
+            f"the saved state {str(path)!r} is of another version of nst-fast; "
             f"start anew with overwrite=true or another output"
         )
     return state

@@ -7,7 +7,7 @@ from torch import nn
 
 from nst_fast import atomic_files
 from nst_fast.errors import OutputError, TrainingError
-from nst_fast.training.state import check_same_recipe, load_state, restore_parts, save_state
+from nst_fast.run_state import check_same_recipe, load_state, restore_parts, save_state
 
 ADVICE = "start anew with overwrite=true or another output"
 
@@ -65,7 +65,7 @@ def test_a_truncated_state_is_refused(state_path, share):
     state_path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(TrainingError) as caught:
         load_state(state_path)
-    assert str(caught.value).startswith(f"the training state '{state_path}' cannot be read (")
+    assert str(caught.value).startswith(f"the saved state '{state_path}' cannot be read (")
     assert str(caught.value).endswith(ADVICE)
     assert "\n" not in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_other_files_are_refused(state_path):
     """A text, a folder and a missing file are refused the same way."""
     state_path.write_bytes(b"hello")
     for path in (state_path, state_path.parent, state_path.with_name("absent.pt")):
-        with pytest.raises(TrainingError, match=f"^the training state '{path}' cannot be read .*{ADVICE}$"):
+        with pytest.raises(TrainingError, match=f"^the saved state '{path}' cannot be read .*{ADVICE}$"):
             load_state(path)
 
 
@@ -84,7 +84,7 @@ def test_another_version_is_refused(state_path, content):
     torch.save(content, state_path)
     with pytest.raises(TrainingError) as caught:
         load_state(state_path)
-    assert str(caught.value) == f"the training state '{state_path}' is of another version of nst-fast; {ADVICE}"
+    assert str(caught.value) == f"the saved state '{state_path}' is of another version of nst-fast; {ADVICE}"
 
 
 class RunsCode:
