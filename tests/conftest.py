@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_fast.cli import train
+from nst_fast.cli import optimize, train
+from nst_fast.cli.optimize_settings import OptimizeSettings
 from nst_fast.cli.settings import TrainSettings
 
 
@@ -84,6 +85,19 @@ def compose_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         runs: list[tuple[TrainSettings, dict]] = []
         monkeypatch.setattr("nst_fast.cli.train.run_training", lambda settings, swept: runs.append((settings, swept)))
         train.main(list(arguments))
+        return runs
+
+    return compose
+
+
+@pytest.fixture
+def compose_optimize(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[OptimizeSettings]]:
+    """Gives the settings of each run that `nst-fast optimize ARGUMENTS` would make, where `compose_train` works."""
+
+    def compose(*arguments: str) -> list[OptimizeSettings]:
+        runs: list[OptimizeSettings] = []
+        monkeypatch.setattr("nst_fast.cli.optimize.run_optimization", lambda settings, swept: runs.append(settings))
+        optimize.main(list(arguments))
         return runs
 
     return compose

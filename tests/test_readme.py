@@ -10,6 +10,7 @@ import pytest
 import nst_fast
 from nst_fast.cli import styles, stylize
 from nst_fast.cli.main import VERBS
+from nst_fast.cli.optimize import build_plan
 from nst_fast.cli.train import build_recipe
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -45,7 +46,7 @@ def list_commands(page: str) -> list[list[str]]:
     return commands
 
 
-def check_command(words: list[str], compose_train) -> None:
+def check_command(words: list[str], compose_train, compose_optimize) -> None:
     """Parse one command as the program would; raises whatever is wrong with it."""
     program, *arguments = words
     if Path(program).name != "nst-fast":
@@ -56,11 +57,16 @@ def check_command(words: list[str], compose_train) -> None:
         return
     verb, *rest = arguments
     assert verb in VERBS, f"{verb} is no verb"
+    if not rest and verb != "styles":
+        return  # only named, in a sentence
     if verb == "train" and "--cfg" in rest:
         assert compose_train(*rest) == []
     elif verb == "train":
         for settings, _ in compose_train(*rest):
             build_recipe(settings)
+    elif verb == "optimize":
+        for settings in compose_optimize(*rest):
+            build_plan(settings)
     elif verb == "stylize":
         stylize._build_parser().parse_intermixed_args(stylize._protect_file_names(rest))
     else:
@@ -69,12 +75,12 @@ def check_command(words: list[str], compose_train) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(PROJECT).as_posix())
-def test_every_command_parses(path, compose_train, monkeypatch):
+def test_every_command_parses(path, compose_train, compose_optimize, monkeypatch):
     """Every command of the page is one that the program understands, and every script that it names exists."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     for words in list_commands(path.read_text(encoding="utf-8")):
         try:
-            check_command(words, compose_train)
+            check_command(words, compose_train, compose_optimize)
         except SystemExit as error:  # as argparse refuses
             pytest.fail(f"{shlex.join(words)}: exit status {error.code}")
         except Exception as error:
@@ -148,15 +154,17 @@ def test_commands_are_found():
         "nst-fast train style=a.jpg",
         "nst-fast train style=a.jpg content=photos preset=huge",
         "nst-fast train style=a.jpg content=photos crop_size=30",
+        "nst-fast optimize content=a.jpg style=b.jpg iteratoins=5",
+        "nst-fast optimize content=a.jpg",
         "nst-fast stylize photo.jpg",
         "nst-fast stylize photo.jpg --style wave --strength 5",
         "nst-fast styles wave",
         "bash scripts/absent.sh",
     ],
 )
-def test_wrong_commands_are_found(line, compose_train, monkeypatch):
+def test_wrong_commands_are_found(line, compose_train, compose_optimize, monkeypatch):
     """A command with a mistake in it does not pass."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     ((words),) = list_commands(f"```sh\n{line}\n```\n")
     with pytest.raises((Exception, SystemExit)):
-        check_command(words, compose_train)
+        check_command(words, compose_train, compose_optimize)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.optimize_settings import OptimizeSettings
@@ -9,6 +10,9 @@ from nst_fast.cli.path_lists import quote_path_lists
 from nst_fast.cli.settings import list_settings
 from nst_fast.cli.settings_help import print_settings
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+
+if TYPE_CHECKING:
+    from nst_fast.gatys.plan import Plan
 
 VERBATIM_KEYS = ("content", "output", "loss_network.weights")
 PATH_LIST_KEYS = ("style",)
@@ -47,12 +51,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> None:
-    """One picture, as the settings say, and a line about it; `swept` tells a job of a sweep from its siblings."""
-    from nst_fast.gatys.optimize import optimize_image  # slow: torch and TensorBoard
-    from nst_fast.gatys.plan import Plan
+def build_plan(settings: OptimizeSettings) -> "Plan":
+    """The plain values that decide the picture, out of the settings."""
+    from nst_fast.gatys.plan import Plan  # slow: torch
 
-    plan = Plan(
+    return Plan(
         start=settings.start,
         seed=settings.seed,
         method=settings.method,
@@ -74,6 +77,12 @@ def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> No
         style_strength=settings.style_strength,
         total_variation_weight=settings.total_variation_weight,
     )
+
+
+def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> None:
+    """One picture, as the settings say, and a line about it; `swept` tells a job of a sweep from its siblings."""
+    from nst_fast.gatys.optimize import optimize_image  # slow: torch and TensorBoard
+
     styles = "+".join(Path(style).stem for style in settings.style)
     job = "".join(f"-{key}={value}" for key, value in swept.items() if key not in ("content", "style"))
     name = f"{Path(settings.content).stem}-{styles}{job}".replace("/", "_")
@@ -81,7 +90,7 @@ def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> No
         settings.content,
         settings.style,
         settings.output or f"painted/{name[:200]}.png",
-        plan,
+        build_plan(settings),
         device=settings.device,
         log_every_iterations=settings.log_every_iterations,
         save_every_iterations=settings.save_every_iterations,

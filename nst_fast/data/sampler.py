@@ -8,7 +8,7 @@ import multiprocessing.context
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from nst_fast.data.content_images import ContentImages
 from nst_fast.errors import ImageError
+
+
+GRACE_SECONDS = 5.0  # for which a worker outlives a SIGTERM
 
 
 class Crop(NamedTuple):
@@ -92,7 +95,7 @@ def cut_centre(photo: Tensor, size: int) -> Tensor:
 
 def iterate_batches(
     photos: ContentImages, *, crop_size: int, batch_size: int, seed: int, steps: range, workers: int
-) -> Iterator[Tensor]:
+) -> Generator[Tensor, None, None]:
     """One batch for each step, shape (batch_size, 3, crop_size, crop_size), RGB in [0, 1].
 
     Photos in memory are cut here, on the device where they lie; otherwise worker processes read and cut ahead.
@@ -164,9 +167,10 @@ def _choose_context() -> multiprocessing.context.BaseContext | None:
 
 def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    # These reach all processes of a terminal or a job at once; the one that trains decides, and needs its batches.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    # These reach all processes of a terminal or a job at once; the one that trains takes its step and then its leave,
+    # and needs its batches until then. SIGTERM is also how Python ends workers that are left over.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: threading.Timer(GRACE_SECONDS, os._exit, [1]).start())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

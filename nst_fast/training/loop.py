@@ -1,5 +1,6 @@
 """Training: one image transformation network for one painting, against a fixed loss network."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -155,7 +156,7 @@ def train(
         workers=(os.cpu_count() or 1) if workers is None else workers,
     )
     try:
-        with Interruption() as interruption:
+        with Interruption() as interruption, contextlib.closing(batches):  # closed, they need no workers any more
             _take_steps(run, batches, log, cadence, interruption)
     except TrainingError as error:
         run.restore()

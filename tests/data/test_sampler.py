@@ -1,3 +1,4 @@
+import multiprocessing
 import random
 
 import numpy as np
@@ -159,6 +160,22 @@ def test_workers_report_a_broken_photo_once(photo_folder):
     batches = list_batches(photo_folder, workers=2, say=messages.append)
     assert len(batches) == 9
     assert len(messages) == 1 and messages[0].startswith(f"{photo_folder / 'photo_02.jpg'} is not a picture")
+
+
+def test_workers_end_when_told(photo_folder):
+    """Workers outlive SIGTERM by seconds only, since Python ends those left over with it and then waits for them."""
+    photos = ContentImages(list_photos(photo_folder), 40)
+    batches = iterate_batches(photos, crop_size=16, batch_size=5, seed=0, steps=range(100), workers=2)
+    next(batches)
+    children = multiprocessing.active_children()
+    assert len(children) == 2
+    for child in children:
+        child.terminate()
+    next(batches)
+    for child in children:
+        child.join(60)
+        assert not child.is_alive()
+    batches.close()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,5 +1,6 @@
 import copy
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -251,22 +252,28 @@ def test_runs_cut_twice_with_workers_end_in_the_same_weights(start, monkeypatch)
     """Read by two worker processes, which get the signals too, and cut twice: the weights of a straight run."""
     straight = start("straight")
 
-    def interrupt_workers(run: Run) -> None:
-        children = torch.multiprocessing.active_children()
+    def signal_workers(number: int) -> None:
+        children = multiprocessing.active_children()
         assert len(children) == 2
         for child in children:
-            os.kill(child.pid, signal.SIGINT)
-            os.kill(child.pid, signal.SIGTERM)
+            assert child.pid is not None
+            os.kill(child.pid, number)
+
+    def terminate_all(run: Run) -> None:
+        signal_workers(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        act_after_step(patch, 2, interrupt_workers)
-        act_after_step(patch, 4, interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        act_after_step(patch, 2, lambda run: signal_workers(signal.SIGINT))
+        act_after_step(patch, 4, terminate_all)
+        with pytest.raises(SystemExit):
             start(photo_memory_gib=0.0, workers=2)
+    assert multiprocessing.active_children() == []
     with monkeypatch.context() as patch:
         act_after_step(patch, 7, cut_off)
         with pytest.raises(CutOffError):
             start(photo_memory_gib=0.0, workers=2)
+    assert multiprocessing.active_children() == []
     resumed = start(photo_memory_gib=0.0, workers=0)
     assert start.said[-1].endswith("at step 6 of 8")
     assert same_weights(resumed, straight)
