@@ -19,7 +19,6 @@ from torch.utils.data import DataLoader, Dataset
 from nst_fast.data.content_images import ContentImages
 from nst_fast.errors import ImageError
 
-
 GRACE_SECONDS = 5.0  # for which a worker outlives a SIGTERM
 
 
