@@ -11,12 +11,14 @@ whose painting is given.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import torch
 
 from nst_fast.checkpoint import list_shipped_checkpoints, load_checkpoint
 from nst_fast.data.content_images import hold_out_photos, list_photos
+from nst_fast.errors import NstFastError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
@@ -57,4 +59,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NstFastError as error:
+        sys.exit(f"error: {error}")
