@@ -419,7 +419,7 @@ def test_the_installed_command_trains_and_paints(tmp_path, photo_folder, paintin
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        timeout=240,
+        timeout=280,
     )
     assert result.returncode == 0, result.stderr
     checkpoint = tmp_path / "runs" / style.stem / f"{style.stem}.safetensors"

@@ -310,7 +310,7 @@ def test_a_killed_process_leaves_no_workers_and_goes_on(start, painting, photo_f
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,  # the output ends when the last process that could write to it has ended
+        timeout=280,  # the output ends when the last process that could write to it has ended
     )
     assert process.returncode == -signal.SIGKILL, process.stdout.decode()
     assert process.stdout.startswith(b"started")
