@@ -304,7 +304,9 @@ def test_a_killed_process_leaves_no_workers_and_goes_on(start, painting, photo_f
     """Killed with SIGKILL after the state of step 3, its workers end by themselves, and the run can be continued."""
     script = tmp_path / "script.py"
     script.write_text(KILLED_SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    # As many threads as here: sums over another number of them differ in their last bits.
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment = {**os.environ, **threads, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.run(
         [sys.executable, str(script), str(painting), str(photo_folder), str(tmp_path / "run")],
         env=environment,
