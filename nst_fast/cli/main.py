@@ -11,6 +11,7 @@ VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
     "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
+    "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks paint here"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
 
