@@ -10,6 +10,7 @@ from nst_fast.errors import NstFastError, nearest_name
 VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
+    "evaluate": ("nst_fast.cli.evaluate", "tell how good a trained network is"),
     "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
