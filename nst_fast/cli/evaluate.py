@@ -23,6 +23,7 @@ PATH_KEYS = ("style", "content", "output", "loss_network.weights")
 PATH_LIST_KEYS = ("checkpoint",)
 GROUPS = ("loss_network",)
 TIMING_SIZES = (256, 512, 1024)
+PHOTO_SIDE = 1.125  # short side of a photo, in sides of its middle that is judged: as training measures its figures
 COMPARED_ITERATIONS = 500  # what the speed-up is over, as in Johnson et al. 2016, table 1
 
 USAGE = """usage: nst-fast evaluate checkpoint=FILE|NAME [...] style=PAINTING content=FOLDER|PHOTO [key=...]
@@ -112,9 +113,8 @@ def run_evaluation(settings: EvaluateSettings) -> None:
 
 def _load_photos(settings: EvaluateSettings) -> dict[str, "Tensor"]:
     """name -> the middle of a photo, (3, size, size)."""
-    from nst_fast.data.content_images import hold_out_photos, list_photos
+    from nst_fast.data.content_images import hold_out_photos, list_photos, read_photo
     from nst_fast.data.sampler import cut_centre
-    from nst_fast.images import load_image
 
     content = Path(settings.content)
     files = [content]
@@ -122,8 +122,8 @@ def _load_photos(settings: EvaluateSettings) -> dict[str, "Tensor"]:
         every = list_photos(content)
         files = hold_out_photos(every, content, settings.photos)[1] or every[: settings.photos]
     return {
-        str(file.relative_to(content)) if file != content else file.name: cut_centre(
-            load_image(file, short_side=settings.size), settings.size
+        str(file.relative_to(content)) if content.is_dir() else file.name: cut_centre(
+            read_photo(file, round(settings.size * PHOTO_SIDE)), settings.size
         )
         for file in files
     }
