@@ -58,7 +58,7 @@ def load_judging_network(plan: EvaluationPlan, device: torch.device) -> VGG:
     with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
         loss_network = build_loss_network(
             plan.loss_network,
-            taps=JUDGING_TAPS,
+            taps=list(JUDGING_TAPS),
             weights=plan.weights,
             pooling=plan.pooling,
             input_normalisation=plan.input_normalisation,
