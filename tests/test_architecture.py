@@ -16,7 +16,7 @@ FLOORS = (
     ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
     ("event_file", "pictures", "run_state"),
     ("images",),
-    ("loss_networks", "losses", "transform_nets"),
+    ("loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "inference", "export"),
     ("representations", "evaluation", "live", "benchmark"),
