@@ -16,7 +16,7 @@ FLOORS = (
     ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
     ("pictures", "run_state"),
     ("images",),
-    ("loss_networks", "losses", "sheets", "transform_nets"),
+    ("charts", "loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "inference", "export"),
     ("representations", "evaluation", "live", "benchmark"),

@@ -11,6 +11,7 @@ VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
     "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of a picture"),
+    "evaluate": ("nst_fast.cli.evaluate", "tell how good a trained network is"),
     "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
