@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import signal
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,25 @@ from nst_fast.checkpoint import find_checkpoint
 from nst_fast.device import choose_device
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.evaluation.curves import CurveRun
-from nst_fast.evaluation.judging import JUDGING_TAPS, judge, list_differences, load_judging_network, read_photos
+from nst_fast.evaluation.judging import judge, list_differences, read_photos
 from nst_fast.evaluation.plan import TIMING_SIZES, EvaluationPlan
 from nst_fast.evaluation.report import build_report, draw_report_chart, draw_report_sheet
 from nst_fast.evaluation.timing import measure_timing
 from nst_fast.gatys.memory_estimate import estimate_bytes
+from nst_fast.gatys.optimize import digest, load_loss_network
+from nst_fast.gatys.run import STATE_FILE, explained_memory
 from nst_fast.images import Picture, load_image, write_picture
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.losses.perceptual import build_relative_loss
+from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.memory import available_bytes
+from nst_fast.progress_bar import open_bar
 from nst_fast.run_state import check_same_recipe, load_state
 
-STATE_FILE, REPORT_FILE, CHART_FILE, SHEET_FILE = "state.pt", "evaluation.json", "chart.png", "sheet.png"
+REPORT_FILE, CHART_FILE, SHEET_FILE = "evaluation.json", "chart.png", "sheet.png"
+TAPS = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
 
 
 def evaluate(
@@ -67,21 +72,25 @@ def evaluate(
     _check(checkpoints, timing_sizes, timed_iterations)
     stylizers = {str(checkpoint): Stylizer(checkpoint, device=device) for checkpoint in checkpoints}
     chosen_device = choose_device(device)
-    painting = load_image(style, short_side=plan.style_short_side)
+    painting = load_image(style, short_side=plan.style_short_side, say=say)
     every_photo = read_photos(Path(content), plan.size, say)
     photos = dict(list(every_photo.items())[: plan.photos])
-    loss_network = load_judging_network(plan, chosen_device)
-    if not _fits(loss_network, plan.size, chosen_device):
-        raise ImageError(f"size is {plan.size}, which does not fit the memory of {chosen_device}; give a smaller one")
+    loss_network = load_loss_network(
+        plan.loss_network, TAPS, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
+    )
+    if (share := _share_that_fits(loss_network, plan.size, chosen_device)) < 1:
+        raise ImageError(
+            f"optimising {plan.size} x {plan.size} pixels does not fit the memory of {chosen_device}; "
+            f"give size={math.floor(plan.size * math.sqrt(share))} or less"
+        )
     sample = torch.stack(list(every_photo.values()))
     loss = build_relative_loss(
         loss_network, painting.to(chosen_device), sample.to(chosen_device), style_strength=plan.style_strength
     )
-    judged = {}
     for name, stylizer in stylizers.items():
         if differences := list_differences(stylizer, plan, loss):
             say(f"{name} was trained for another loss than it is judged by: {'; '.join(differences)}")
-        judged[name] = judge(stylizer, loss, photos)
+    judged = {name: judge(stylizer, loss, photos) for name, stylizer in stylizers.items()}
     run = CurveRun(
         loss,
         {name: photo.to(chosen_device) for name, photo in photos.items()},
@@ -91,19 +100,20 @@ def evaluate(
         identity={
             **plan.as_plain_values(),
             "weights": loss_network.weights_name,
-            "checkpoints": [_digest(find_checkpoint(name).read_bytes()) for name in stylizers],
-            "style": _digest(painting.numpy().tobytes()),
-            "content": _digest(sample.numpy().tobytes()),
+            "checkpoints": [_digest_file(find_checkpoint(name)) for name in stylizers],
+            "style": digest(painting),
+            "content": digest(sample),
         },
         state_path=folder / STATE_FILE,
     )
-    _follow_curves(run, overwrite=overwrite, show_progress=show_progress, say=say)
+    with explained_memory(plan.size, plan.size, chosen_device):
+        _follow_curves(run, overwrite=overwrite, show_progress=show_progress, say=say)
     timings = []
     for size in timing_sizes:
-        if _fits(loss_network, size, chosen_device):
-            timings.append(measure_timing(stylizers, loss, sample[0], size, rounds=timed_iterations))
-        else:
+        if _share_that_fits(loss_network, size, chosen_device) < 1:
             say(f"{size} x {size} pixels do not fit the memory of {chosen_device}: not timed")
+        else:
+            timings.append(measure_timing(stylizers, loss, sample[0], size, rounds=timed_iterations))
     facts = {
         "style": Path(style).name,
         "device": _describe_device(chosen_device),
@@ -140,29 +150,17 @@ def _follow_curves(run: CurveRun, *, overwrite: bool, show_progress: bool, say: 
         say(f"going on with {run.state_path.parent} at iteration {run.step} of {run.steps}")
     else:
         run.save()  # a folder that cannot be written is found now
-    with (
-        tqdm(
-            total=run.steps,
-            initial=run.step,
-            desc="optimising",
-            unit="iteration",
-            disable=not show_progress,
-            dynamic_ncols=True,
-            bar_format="{desc}: {n}/{total} |{bar}| {elapsed}<{remaining}{postfix}",
-        ) as bar,
-        Interruption() as interruption,
-    ):
+    with open_bar("optimising", run.step, run.steps, show=show_progress) as bar, Interruption() as interruption:
         run.take_iterations(interruption, lambda: bar.update(1))
     if interruption.signal_number is not None and run.step < run.steps:
         say(f"stopped at iteration {run.step} of {run.steps}; the same command goes on")
-        if interruption.signal_number == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+    interruption.act()
 
 
-def _fits(loss_network: VGG, size: int, device: torch.device) -> bool:
+def _share_that_fits(loss_network: VGG, size: int, device: torch.device) -> float:
+    """How much of what optimising a square takes is free on the device; infinity where that cannot be told."""
     available = available_bytes(device)
-    return available is None or estimate_bytes(loss_network, JUDGING_TAPS, size, size) <= available
+    return math.inf if available is None else available / estimate_bytes(loss_network, TAPS, size, size)
 
 
 def _describe_device(device: torch.device) -> str:
@@ -171,5 +169,5 @@ def _describe_device(device: torch.device) -> str:
     return f"cpu (threads: {torch.get_num_threads()})" if device.type == "cpu" else str(device)
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+def _digest_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -12,13 +12,8 @@ from nst_fast.data.content_images import hold_out_photos, list_photos
 from nst_fast.errors import ImageError
 from nst_fast.evaluation.plan import MOST_PHOTOS, EvaluationPlan
 from nst_fast.inference.stylizer import Stylizer
-from nst_fast.loss_networks.vgg import VGG
-from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.preparation import read_held_out
-
-JUDGING_TAPS = (*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +46,6 @@ def read_photos(folder: Path, size: int, say: Callable[[str], None]) -> dict[str
     if not photos:
         raise ImageError(f"none of the {len(held_out)} photos of {str(folder)!r} can be read; give another folder")
     return photos
-
-
-def load_judging_network(plan: EvaluationPlan, device: torch.device) -> VGG:
-    """The plan's loss network on the device, without a trace in torch's random state."""
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
-        loss_network = build_loss_network(
-            plan.loss_network,
-            taps=list(JUDGING_TAPS),
-            weights=plan.weights,
-            pooling=plan.pooling,
-            input_normalisation=plan.input_normalisation,
-            seed=plan.seed,
-        )
-    return loss_network.to(device)
 
 
 @torch.no_grad()

@@ -120,8 +120,8 @@ def test_memory(call, monkeypatch):
     report = call(timing_sizes=[16, 64], timed_iterations=1)
     assert [timing["size"] for timing in report["timings"]] == [16]
     assert call.said == ["64 x 64 pixels do not fit the memory of cpu: not timed"]
-    with pytest.raises(ImageError, match=r"^size is 48, which does not fit the memory of cpu; give a smaller one$"):
-        call(plan={"size": 48})
+    with pytest.raises(ImageError, match=r"^optimising 80 x 80 pixels does not fit .* cpu; give size=40 or less$"):
+        call(plan={"size": 80})
 
 
 def test_another_loss_is_said(call, tmp_path):
