@@ -1,7 +1,9 @@
 """A checkpoint as an ONNX file."""
 
+import importlib.util
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -61,6 +63,7 @@ def export_onnx_in_int8(checkpoint: Checkpoint, path: Path, photos: Tensor, *, p
         plain = temporary.with_name(f"{temporary.name}.fp32.onnx")
         try:
             plain.write_bytes(graph.SerializeToString())
+            logging.getLogger().addFilter(_is_no_advice)
             quantization.quantize_static(
                 plain,
                 temporary,
@@ -70,22 +73,21 @@ def export_onnx_in_int8(checkpoint: Checkpoint, path: Path, photos: Tensor, *, p
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                # Full 8 bits of weight overflow in 16 on processors without VNNI; OpenVINO and newer ones do not care.
-                reduce_range=False,
             )
         finally:
+            logging.getLogger().removeFilter(_is_no_advice)
             plain.unlink(missing_ok=True)
         run, paint = load_onnx(temporary), load_onnx_graph(graph.SerializeToString())
         scale = 1.0 if pixels else 255.0
         return float(np.mean([np.abs(run(one).astype(float) - paint(one)).mean() * scale for one in batches]))
 
 
-def load_onnx(path: Path):
+def load_onnx(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """What paints by an exported file in ONNX Runtime: from `pictures` to `paintings`, both as numpy arrays."""
     return load_onnx_graph(path.read_bytes())
 
 
-def load_onnx_graph(graph: bytes):
+def load_onnx_graph(graph: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """The same for the bytes of a file."""
     import onnxruntime
 
@@ -123,8 +125,11 @@ class _Photos:
         return None if batch is None else {"pictures": batch}
 
 
-def _require_extra() -> None:
-    import importlib.util
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    """False for ONNX Runtime's advice to optimise the graph first, which is optimal already."""
+    return "before quantization" not in record.getMessage()
 
+
+def _require_extra() -> None:
     if any(importlib.util.find_spec(module) is None for module in ("onnx", "onnxruntime")):
         raise SettingError("the format onnx needs an extra: install nst-fast[onnx]")

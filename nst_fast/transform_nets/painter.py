@@ -37,7 +37,13 @@ class Painter(nn.Module):
         return self._finish(painted, height, width), used
 
     def _finish(self, painted: Tensor, height: int, width: int) -> Tensor:
-        painted = painted[:, :, :height, :width].float().clamp(0, 1)
+        if torch.compiler.is_exporting():
+            # By index, since an exported program asks of a slice whether it is one, and could not be both.
+            for axis, side in ((2, height), (3, width)):
+                painted = painted.index_select(axis, torch.arange(side, device=painted.device))
+        else:
+            painted = painted[:, :, :height, :width]
+        painted = painted.float().clamp(0, 1)
         if not self.pixels:
             return painted
         return (painted * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
