@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nst_fast
-from nst_fast.cli import benchmark, styles, stylize
+from nst_fast.cli import benchmark, export, styles, stylize
 from nst_fast.cli.evaluate import build_evaluation_plan
 from nst_fast.cli.main import VERBS
 from nst_fast.cli.optimize import build_plan
@@ -77,6 +77,8 @@ def check_command(words: list[str], compose_train, compose_optimize, compose_rec
             build_evaluation_plan(settings)
     elif verb == "stylize":
         stylize._build_parser().parse_intermixed_args(stylize._protect_file_names(rest))
+    elif verb == "export":
+        export.build_parser().parse_args(rest)
     elif verb == "benchmark":
         benchmark.build_parser().parse_args(rest)
     else:
@@ -176,6 +178,7 @@ def test_commands_are_found():
         "nst-fast stylize photo.jpg --style wave --strength 5",
         "nst-fast styles wave",
         "nst-fast benchmark --size 640",
+        "nst-fast export wave --format onx",
         "bash scripts/absent.sh",
     ],
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_fast.errors import ImageError, OutputError, SettingError, nearest_name
-from nst_fast.images import IMAGE_SUFFIXES, Picture, find_images, read_picture, write_picture
+from nst_fast.images import IMAGE_SUFFIXES, Picture, find_images, read_picture, size_for_long_side, write_picture
 from nst_fast.inference.stylizer import Stylizer
 
 DEFAULT_OUTPUT = Path("painted")
@@ -228,6 +228,12 @@ def _paint(
     except ImageError as error:
         failure.set_exception(error)
         return failure
+    notes = []
+    if picture.frame_count > 1:
+        notes.append(f"{painting.source} has {picture.frame_count} frames; the first one was painted")
+    height, width = picture.rgb.shape[:2]
+    if stylizer.paints_in_tiles(*((height, width) if size is None else size_for_long_side(height, width, size))):
+        notes.append(f"{painting.source} is painted in tiles, by the statistics of a thumbnail, to fit the memory")
     try:
         painted = stylizer.stylize_picture(picture, size=size)
     except ImageError as error:
@@ -236,8 +242,7 @@ def _paint(
 
     def write() -> str:
         write_picture(painting.target, painted, jpeg_quality=jpeg_quality)
-        frames = picture.frame_count
-        return f"{painting.source} has {frames} frames; the first one was painted" if frames > 1 else ""
+        return "; ".join(notes)
 
     return writer.submit(write)
 

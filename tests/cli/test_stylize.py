@@ -185,7 +185,7 @@ def test_help_is_quick_and_complete(capsys):
     assert "torch" not in result.stderr and "numpy" not in result.stderr
     for option in ["--style", "--output", "--size", "--format", "--quality", "--device", "--precision", "--engine"]:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 9
+    assert result.stdout.count("default:") == 10
 
 
 def test_the_engine_can_be_chosen(capsys):
