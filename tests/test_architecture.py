@@ -15,7 +15,7 @@ FLOORS = (
     ("errors",),
     ("atomic_files", "device", "interruption", "memory", "pixel_decoding"),
     ("pictures", "run_state"),
-    ("images",),
+    ("animations", "images"),
     ("loss_networks", "losses", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "inference", "export"),
