@@ -84,9 +84,7 @@ class _Source:
         if settings.size is not None:
             work = size_for_long_side(self.info.height, self.info.width, settings.size)
         if self.animation is None:
-            yield from read_frames(
-                self.info, damage, start=settings.start, end=settings.end, after=after, size=work
-            )
+            yield from read_frames(self.info, damage, start=settings.start, end=settings.end, after=after, size=work)
             return
         time = 0
         start, end = (None if edge is None else edge / _MILLISECOND for edge in (settings.start, settings.end))

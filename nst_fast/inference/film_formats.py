@@ -9,9 +9,10 @@ from nst_fast.errors import SettingError, nearest_name
 _DEFAULT_CODECS = {".mp4": "h264", ".m4v": "h264", ".mov": "h264", ".mkv": "h264", ".webm": "vp9"}
 WRITABLE_FILMS = frozenset(_DEFAULT_CODECS)
 # Containers that are read; those that are not written become .mp4.
-FILM_SUFFIXES = WRITABLE_FILMS | frozenset(
-    ".3gp .asf .avi .flv .f4v .m2ts .m2v .mpeg .mpg .mts .mxf .ogv .ts .vob .wmv .y4m".split()
-)
+FILM_SUFFIXES = WRITABLE_FILMS | {
+    *(".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m2v", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".wmv", ".y4m"),
+}
 # Pictures that may move; they are read and written by Pillow and need no extra.
 ANIMATION_SUFFIXES = frozenset({".gif", ".webp"})
 
@@ -74,7 +75,7 @@ ENCODERS = {
         "libsvtav1",
         30,
         63,
-        {"fast": {"preset": "11"}, "medium": {"preset": "8"}, "slow": {"preset": "4"}},
+        {"fast": {"preset": "9"}, "medium": {"preset": "8"}, "slow": {"preset": "4"}},
     ),
 }
 _CODECS_OF_WEBM = ("vp9", "av1")
@@ -100,7 +101,9 @@ def is_film(suffix: str) -> bool:
     return suffix.lower() in FILM_SUFFIXES
 
 
-def choose_encoding(suffix: str, *, codec: str | None = None, crf: int | None = None, effort: str = "fast") -> Encoding:
+def choose_encoding(
+    suffix: str, *, codec: str | None = None, crf: int | None = None, effort: str = "fast"
+) -> Encoding:
     """The encoding for a film file.
 
     Args:

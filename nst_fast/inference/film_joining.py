@@ -1,4 +1,4 @@
-"""The finished film: painted segments and the sound of the source, brought together without encoding pictures again."""
+"""The finished film: painted segments and the sound of the source, joined without encoding a picture again."""
 
 import heapq
 from collections.abc import Generator, Iterator
@@ -11,6 +11,7 @@ from nst_fast.inference.film_formats import holds_sound, sound_encoder
 from nst_fast.inference.film_reader import FilmInfo
 
 _CONTAINER_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+_LAYOUTS_OF_AAC = ("4.0", "5.0", "5.1", "7.1")
 _SOUND_BITS_PER_CHANNEL = 96_000
 
 
@@ -39,7 +40,7 @@ def join_film(
     remarks: list[str] = []
     with replace_atomically(target) as temporary, av.open(str(temporary), "w", options=options) as output:
         with av.open(str(segments[0])) as first:
-            video = output.add_stream_from_template(first.streams.video[0])
+            video = output.add_stream_from_template(first.streams.video[0], opaque=True)  # no encoder
             video.time_base = info.time_base
         packets = [_read_segments(segments, video)]
         # Also where there is no sound: the title and the like are copied from it.
@@ -149,7 +150,9 @@ class _Transcoded:
         import av
 
         self._stream = stream
-        layout = stream.layout.name if stream.layout.nb_channels <= 2 or encoder == "aac" else "stereo"
+        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
+        if encoder == "aac" and stream.layout.name in _LAYOUTS_OF_AAC:
+            layout = stream.layout.name
         rate = 48_000 if encoder == "libopus" else min(stream.rate, 48_000)
         self._output = output.add_stream(encoder, rate=rate, layout=layout)
         context = self._output.codec_context

@@ -176,7 +176,9 @@ def _describe_colour(first: Any) -> tuple[Colour, list[str]]:
     transfer = _HDR_TRANSFERS.get(colour.transfer)
     if transfer is None:
         return colour, []
-    remark = f"is HDR ({transfer}), which the networks do not know: it is painted with its numbers as they are, in 8 bits"
+    remark = (
+        f"is HDR ({transfer}), which the networks do not know: it is painted with its numbers as they are, in 8 bits"
+    )
     return colour, [f"{remark}; convert it to SDR first for colours as on screen"]
 
 
@@ -277,13 +279,15 @@ def _to_rgb(frame: Any, info: FilmInfo, damage: Damage, size: tuple[int, int] | 
     if (frame.height, frame.width) != own:
         damage.resized += 1
     scaled = (frame.height, frame.width) != (height, width)
+    # Without these two each level comes out one lower, and colour in steps of two pixels.
+    accurately = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     rgb = frame.reformat(
         width=width,
         height=height,
         format="rgb24",
         src_colorspace=info.colour.matrix if not frame.format.is_rgb else None,
         dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
+        interpolation=accurately | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
         threads=1,
     ).to_ndarray()
     # A frame that is shown a quarter turn counterclockwise of how it is stored has rotation 90.

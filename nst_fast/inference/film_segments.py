@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from fractions import Fraction
@@ -95,6 +96,8 @@ def find_encoder(encoding: Encoding) -> None:
             f"codec {encoding.codec!r} needs {ENCODERS[encoding.codec].name}, which this PyAV has not; "
             f"there are: {', '.join(there) or 'none'}"
         )
+    if encoding.codec == "av1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; it has no other way to be told
 
 
 def write_segments(
@@ -174,7 +177,7 @@ def _to_yuv(frame: Frame, info: FilmInfo, pixel_format: str) -> Any:
         dst_colorspace=info.colour.matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
+        interpolation=Interpolation.ACCURATE_RND | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
         threads=1,
     )
     yuv.pts, yuv.duration, yuv.time_base = frame.time, frame.duration, info.time_base
