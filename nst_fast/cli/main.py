@@ -10,7 +10,7 @@ from nst_fast.errors import NstFastError, nearest_name
 VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
-    "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
+    "stylize": ("nst_fast.cli.stylize", "paint photos, films and folders of them"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
 

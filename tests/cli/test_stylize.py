@@ -182,6 +182,8 @@ def test_help_is_quick_and_complete(capsys):
     )
     assert time.perf_counter() - started < 5  # loosely: 0.1 s when nothing else runs
     assert "torch" not in result.stderr and "numpy" not in result.stderr
-    for option in ["--style", "--output", "--size", "--format", "--quality", "--overwrite", "--device", "--precision"]:
+    options = ["--style", "--output", "--size", "--format", "--quality", "--overwrite", "--device", "--precision"]
+    films = ["--shard", "--start", "--end", "--preview", "--smoothing", "--codec", "--crf", "--effort"]
+    for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 7
+    assert result.stdout.count("default:") == 11
