@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 # neither upwards nor sideways. Inside one room everything may import everything.
 FLOORS = (
     ("errors",),
-    ("atomic_files", "device", "interruption", "memory", "pixel_decoding"),
+    ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
     ("pictures", "run_state"),
     ("animations", "images"),
-    ("loss_networks", "losses", "transform_nets"),
+    ("loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
-    ("training", "gatys", "inference", "export"),
+    ("training", "gatys", "export"),
+    ("inference",),
     ("representations", "evaluation", "live", "benchmark"),
     ("cli",),
 )
@@ -28,7 +29,9 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 ALLOWED_SIDEWAYS: dict[tuple[str, str], str] = {}
 
 COMMAND_LINE = frozenset({"argparse", "hydra", "omegaconf"})
-HEAVY = frozenset({"av", "hydra", "onnx", "omegaconf", "starlette", "tensorboard", "torch", "torchvision"})
+HEAVY = frozenset(
+    {"av", "hydra", "onnx", "omegaconf", "onnxruntime", "openvino", "starlette", "tensorboard", "torch", "torchvision"}
+)
 MOST_LINES = 400
 
 

@@ -10,7 +10,9 @@ from nst_fast.errors import NstFastError, nearest_name
 VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
+    "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of a picture"),
     "stylize": ("nst_fast.cli.stylize", "paint photos, films and folders of them"),
+    "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks paint here"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
 
@@ -51,7 +53,7 @@ def print_help() -> None:
     """The verbs."""
     print("usage: nst-fast VERB ...\n\nPaint with neural networks, one trained for each painting.\n")
     for verb, (_, description) in VERBS.items():
-        print(f"  nst-fast {verb:<10}{description}")
+        print(f"  nst-fast {verb:<12}{description}")
     print("\nnst-fast VERB --help tells more; --debug shows where an error comes from; --version.")
 
 

@@ -99,8 +99,10 @@ def _paint_film(
         crf=options.crf,
         effort=options.effort,
     )
-    # None: a bar on a terminal, none in a log file.
-    with tqdm(desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, disable=None) as bar:
+    terminal = sys.stderr.isatty()
+    # In a file each look at the bar is one more line.
+    looks = {} if terminal else {"mininterval": 10, "delay": 10}
+    with tqdm(desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, **looks) as bar:
 
         def watch(progress: FilmProgress) -> bool:
             if progress.frames_now == 1:

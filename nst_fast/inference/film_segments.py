@@ -129,16 +129,24 @@ def _write_segment(
     options = {"movie_timescale": str(info.time_base.denominator)}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = _add_stream(container, info, encoding)
+        durations: dict[int, int] = {}
+
+        def mux(packets: list[Any]) -> None:
+            for packet in packets:
+                packet.duration = durations.pop(packet.pts, packet.duration)  # encoders give the usual one
+                container.mux(packet)
+
         for frame in frames:
+            durations[frame.time] = frame.duration
             try:
-                container.mux(stream.encode(_to_yuv(frame, info, stream.pix_fmt)))
+                mux(stream.encode(_to_yuv(frame, info, stream.pix_fmt)))
             except (av.error.ExternalError, av.error.ArgumentError) as error:
                 raise OutputError(
                     f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
                     f"({error.strerror}); choose another codec"
                 ) from error
             yield frame.time
-        container.mux(stream.encode())
+        mux(stream.encode())
 
 
 def _add_stream(container: Any, info: FilmInfo, encoding: Encoding) -> Any:

@@ -27,11 +27,10 @@ class SceneCuts:
         if before is None:
             return False
         change = float(np.abs(cells - before).mean())
-        if change >= _LEAST_CHANGE and change >= _TIMES_THE_USUAL * self._usual:
-            self._usual = 0.0
-            return True
+        cut = change >= _LEAST_CHANGE and change >= _TIMES_THE_USUAL * self._usual
+        # A cut counts too, so that a strobe is not one at each flash.
         self._usual = _MEMORY * self._usual + (1 - _MEMORY) * change
-        return False
+        return cut
 
 
 def _average_cells(frame: np.ndarray) -> np.ndarray:

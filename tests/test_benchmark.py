@@ -1,0 +1,65 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from nst_fast.benchmark import (
+    Candidate,
+    candidate_for,
+    count_operations_per_pixel,
+    describe_computer,
+    measure_candidates,
+)
+from nst_fast.transform_nets import JohnsonNet, RealtimeNet
+
+
+@pytest.mark.parametrize(("network", "operations"), [(JohnsonNet(32), 307_584), (RealtimeNet(32), None)])
+def test_operations_are_those_counted_by_hand(network, operations):
+    """The count is Johnson's known one, and for any network that of its convolutions at 64 x 64 pixels."""
+    if operations is None:
+        operations = 0.0
+
+        def add(layer, _given, result):
+            nonlocal operations
+            operations += 2 * layer.in_channels * np.prod(layer.kernel_size) * result[0].numel() / 64**2
+
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(add)
+        network(torch.rand(1, 3, 64, 64))
+    assert count_operations_per_pixel(network) == operations
+
+
+def test_a_known_time_is_measured():
+    """A candidate that sleeps 5 and one that sleeps 20 ms are told apart, whichever comes first, in equal numbers."""
+
+    def sleeper(milliseconds: int) -> Candidate:
+        return Candidate("sleep", str(milliseconds), lambda: lambda _pixels: time.sleep(milliseconds / 1000), 0)
+
+    slow, quick = measure_candidates([sleeper(20), sleeper(5)], 4, 6, seconds=0.001)
+    assert 20 <= slow.milliseconds_50 <= slow.milliseconds_90 <= slow.milliseconds_99
+    assert 5 <= quick.milliseconds_50 < slow.milliseconds_50
+    assert quick.frames_per_second == pytest.approx(1000 / quick.milliseconds_50)
+    assert (quick.runs, quick.width, quick.height) == (5, 6, 4)
+
+
+def test_memory_is_that_of_the_candidate():
+    """A candidate that fills 64 MB is seen to take about that, and one that fills nothing far less."""
+    if describe_computer()["system"].split("-")[0] != "Linux" or torch.cuda.is_available():
+        pytest.skip("read from /proc")
+    greedy = Candidate("", "", lambda: lambda _pixels: np.ones(8_000_000), 0)
+    modest = Candidate("", "", lambda: lambda _pixels: None, 0)
+    first, second = measure_candidates([greedy, modest], 8, 8, seconds=0.001)
+    if first.peak_memory_bytes is None:
+        pytest.skip("this computer does not let the peak start anew")
+    assert 50e6 < first.peak_memory_bytes < 150e6
+    assert second.peak_memory_bytes < 30e6
+
+
+def test_a_network_is_a_candidate():
+    """A network is painted with by the settings given, and named by what it is."""
+    candidate = candidate_for("mine", RealtimeNet(width=4), device="cpu", threads=1)
+    (measured,) = measure_candidates([candidate], 16, 24, seconds=0.001)
+    assert (measured.network, measured.engine) == ("mine", "torch on cpu in fp32, 1 thread")
+    assert measured.milliseconds_50 > 0 and measured.start_seconds > 0
