@@ -94,8 +94,7 @@ def read_picture(path: Path | str, *, min_short_side: int | None = None, max_pix
         ImageError: missing, a folder, empty, not a picture, damaged, too many pixels, HEIC without the extra.
     """
     path = Path(path)
-    with _open(path) as image:
-        _refuse_bomb(image, path, max_pixels)
+    with open_picture(path, max_pixels=max_pixels) as image:
         if image.mode in ("I", "F"):
             raise ImageError(f"{path} has 32 bits per channel, whose range is not fixed; convert it to 8 or 16 bits")
         if min_short_side is not None:
@@ -115,8 +114,12 @@ def read_picture(path: Path | str, *, min_short_side: int | None = None, max_pix
     return Picture(rgb, alpha, frame_count)
 
 
-def _open(path: Path) -> Image.Image:
-    """Read the headers, no pixels yet."""
+def open_picture(path: Path, *, max_pixels: int = 180_000_000) -> Image.Image:
+    """Read the headers, no pixels yet; for those who need more of a file than `read_picture` gives.
+
+    Raises:
+        ImageError: missing, a folder, empty, not a picture, a damaged header, too many pixels, HEIC without the extra.
+    """
     # Phones save HEIC under any suffix, also .jpg.
     first_bytes = _first_bytes(path)
     is_heif = first_bytes[4:8] == b"ftyp" and first_bytes[8:] in _HEIF_BRANDS
@@ -125,7 +128,7 @@ def _open(path: Path) -> Image.Image:
         _register_heif()
         formats += ("HEIF",)  # after AVIF, which may have the brand mif1, too
     try:
-        return Image.open(path, formats=formats)
+        image = Image.open(path, formats=formats)
     except UnidentifiedImageError as error:
         if is_heif and not _heif_is_installed():
             raise ImageError(f"{path} cannot be read; {_HEIF_HINT}, or convert it to JPEG") from error
@@ -133,6 +136,12 @@ def _open(path: Path) -> Image.Image:
         raise ImageError(f"{path} is not a picture that can be read; give one of {allowed}") from error
     except Exception as error:  # as in `read_picture`
         raise ImageError(f"{path} has a damaged header ({_one_line(error)}); copy or download it again") from error
+    try:
+        _refuse_bomb(image, path, max_pixels)
+    except ImageError:
+        image.close()
+        raise
+    return image
 
 
 def _first_bytes(path: Path) -> bytes:

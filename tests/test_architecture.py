@@ -15,7 +15,7 @@ FLOORS = (
     ("errors",),
     ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
     ("event_file", "pictures", "run_state"),
-    ("images",),
+    ("animations", "images"),
     ("charts", "loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "export"),
