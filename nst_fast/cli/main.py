@@ -11,6 +11,7 @@ VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
     "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
+    "live": ("nst_fast.cli.live", "open a page that paints the webcam, photos and films"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
 
