@@ -85,7 +85,7 @@ class _Server:
             {"name": name, **style.about, "thumbnail": f"api/styles/{quote(name, safe='')}/thumbnail.jpg"}
             for name, style in self.painter.styles.items()
         ]
-        return JSONResponse({"styles": styles, "runtime": None})
+        return JSONResponse({"styles": styles, "runtime": None, "training": False})
 
     async def read_thumbnail(self, request: Request) -> Response:
         """What a style makes of the sample photo."""
