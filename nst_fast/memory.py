@@ -2,14 +2,22 @@
 
 import torch
 
-# How torch says on each device that there is no memory left; on CUDA it also has a class of its own.
-_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory")
+# How torch says on each device that there is no memory left (on CUDA it also has a class of its own); then how
+# OpenVINO and ONNX Runtime say it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "bad_alloc",
+    "Failed to allocate memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there is not enough memory, in whichever of torch's ways."""
+    """Whether `error` says that there is not enough memory, in whichever way of torch or another engine."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+        (isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"))
+        and any(words in str(error) for words in _OUT_OF_MEMORY)
     )
 
 

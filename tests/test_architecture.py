@@ -18,7 +18,8 @@ FLOORS = (
     ("images",),
     ("loss_networks", "losses", "transform_nets"),
     ("checkpoint", "data"),
-    ("training", "gatys", "inference", "export"),
+    ("training", "gatys", "export"),
+    ("inference",),
     ("representations", "evaluation", "live", "benchmark"),
     ("cli",),
 )
@@ -28,7 +29,9 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 ALLOWED_SIDEWAYS: dict[tuple[str, str], str] = {}
 
 COMMAND_LINE = frozenset({"argparse", "hydra", "omegaconf"})
-HEAVY = frozenset({"av", "hydra", "onnx", "omegaconf", "starlette", "tensorboard", "torch", "torchvision"})
+HEAVY = frozenset(
+    {"av", "hydra", "onnx", "omegaconf", "onnxruntime", "openvino", "starlette", "tensorboard", "torch", "torchvision"}
+)
 MOST_LINES = 400
 
 

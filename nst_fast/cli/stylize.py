@@ -37,7 +37,13 @@ def main(arguments: list[str]) -> int:
         from nst_fast.inference.folder import plan_paintings
         from nst_fast.inference.stylizer import Stylizer
 
-        stylizer = Stylizer(options.style, device=options.device, precision=options.precision)
+        stylizer = Stylizer(
+            options.style,
+            device=options.device,
+            precision=options.precision,
+            engine=options.engine,
+            threads=options.threads,
+        )
         plan = plan_paintings(
             options.input,
             options.output,
@@ -51,7 +57,7 @@ def main(arguments: list[str]) -> int:
         print("nst-fast: interrupted; give the same command again to go on", file=sys.stderr)
         return 130
     seconds = time.perf_counter() - started
-    print(_summarize(plan, counts, seconds))
+    print(_summarize(plan, counts, seconds, stylizer.describe()))
     return 1 if counts["failed"] else 0
 
 
@@ -73,11 +79,11 @@ def _paint(stylizer: "Stylizer", plan: "Plan", size: int | None, quality: int, c
                 tqdm.write(_printable(f"nst-fast: {prefix}{outcome.message}"), file=sys.stderr)
 
 
-def _summarize(plan: "Plan", counts: Counter[str], seconds: float) -> str:
+def _summarize(plan: "Plan", counts: Counter[str], seconds: float, how: str) -> str:
     hint = " (there already; --overwrite paints anew)" if plan.skipped else ""
     return _printable(
         f"painted {counts['painted']}, skipped {len(plan.skipped)}{hint}, failed {counts['failed']} "
-        f"in {seconds:.1f} s -> {plan.output}"
+        f"in {seconds:.1f} s by {how} -> {plan.output}"
     )
 
 
@@ -129,6 +135,19 @@ def _build_parser() -> argparse.ArgumentParser:
         default="fp32",
         metavar="TYPE",
         help="fp32, bf16 or fp16; the last two may be faster and are a little less exact (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="ENGINE",
+        help="what runs the network: torch, compile, onnxruntime, openvino, or auto for the fastest that is installed "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_whole_number(1, 1024),
+        metavar="N",
+        help="of the network on the cpu (default: one for each core)",
     )
     return parser
 

@@ -13,12 +13,10 @@ from nst_fast.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from nst_fast.device import choose_device
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.images import Picture, resize, size_for_long_side, to_tensor, to_uint8
-from nst_fast.inference.engines.torch_engine import TorchEngine
+from nst_fast.inference.engines.choice import PRECISIONS, build_engine, choose_engine
 from nst_fast.inference.steady import SteadyStylizer, check_pixels
 from nst_fast.memory import is_out_of_memory
 from nst_fast.transform_nets import TransformNet
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Stylizer:
@@ -30,14 +28,21 @@ class Stylizer:
         checkpoint: a shipped style's name, a checkpoint file, a loaded checkpoint, or a bare network.
         device: cpu, cuda, cuda:1, mps. None: the first that is there of cuda, mps, cpu.
         precision: fp32, or with autocast bf16 or fp16; the result is float32 in each case.
+        engine: torch, which is bit for bit the bare network; compile, onnxruntime or openvino, which are faster and
+            differ by at most a level of 255 in fp32; auto: the fastest that is installed, see `choose_engine`.
+        threads: of the network on the CPU; for torch and compile it counts for the whole process. None: one for each
+            core.
+
+    For one thread at a time, whichever; several of them in several threads are fine.
 
     Attributes:
+        engine: the name of the engine that paints, never `auto`.
         info: what the checkpoint says of itself; empty for a bare network.
         style_name: the checkpoint's style, else its file's name without suffix, else `style`.
 
     Raises:
         CheckpointError: no such style, or a file that is no checkpoint.
-        SettingError: the device or the precision is unknown or cannot be used here.
+        SettingError: the device, the precision or the engine is unknown or cannot be used here; or threads below 1.
     """
 
     def __init__(
@@ -46,10 +51,16 @@ class Stylizer:
         *,
         device: str | None = None,
         precision: str = "fp32",
+        engine: str = "torch",
+        threads: int | None = None,
     ) -> None:
         self.device = choose_device(device)
         _check_precision(precision, self.device)
+        if threads is not None and threads < 1:
+            raise SettingError(f"threads is {threads}; it must be at least 1")
         self.precision = precision
+        self.threads = threads
+        self.engine = choose_engine(engine, self.device, precision)
         fallback_name = "style"
         if isinstance(checkpoint, str | Path):
             fallback_name = Path(checkpoint).stem
@@ -61,7 +72,12 @@ class Stylizer:
         # Not channels_last: on two CPU cores (AVX-512, torch 2.15) at 640x360 that took 70 ms against 63 for realtime
         # and 392 against 351 for johnson at width 32 in fp32, 26 against 21 and 243 against 202 in bf16.
         self.network = copy.deepcopy(checkpoint.network).eval().requires_grad_(False).to(self.device)
-        self._engine = TorchEngine(self.network, self.device, PRECISIONS[precision])
+        self._engine = build_engine(self.engine, self.network, self.device, precision, threads)
+
+    def describe(self) -> str:
+        """What paints, in a few words, such as `openvino on cpu in fp32, 2 threads`."""
+        threads = "" if self.threads is None else f", {self.threads} thread{'s' * (self.threads > 1)}"
+        return f"{self.engine} on {self.device} in {self.precision}{threads}"
 
     def stylize(self, image: Tensor) -> Tensor:
         """Paint one image or a batch of equal size; the size is kept exactly.

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import time
@@ -48,7 +49,7 @@ def test_a_picture_is_painted_to_the_default_folder(capsys):
     assert run(make_picture("a.jpg")) == 0
     output = capsys.readouterr()
     assert output.out.startswith("painted 1, skipped 0, failed 0 in ")
-    assert output.out.endswith(" s -> painted/x\n")
+    assert re.search(r" s by (openvino|onnxruntime|torch) on cpu in fp32 -> painted/x\n$", output.out)
     assert output.err == ""
     assert read_picture("painted/x/a.jpg").rgb.shape == (10, 14, 3)
 
@@ -99,7 +100,7 @@ def test_options_reach_the_work():
     """--size, --format and --quality do what a direct call does: another painting, suffix and size of file."""
     make_picture("a.png")
     assert run("a.png", "--output", "plain", "--format", "png") == 0
-    assert run("a.png", "--output", "sized", "--size", "40") == 0
+    assert run("a.png", "--output", "sized", "--size", "40", "--engine", "torch") == 0
     expected = Stylizer("x.safetensors", device="cpu").stylize_picture(read_picture("a.png"), size=40)
     assert (read_picture("sized/a.png").rgb == expected.rgb).all()
     assert (read_picture("plain/a.png").rgb != expected.rgb).any()
@@ -182,6 +183,15 @@ def test_help_is_quick_and_complete(capsys):
     )
     assert time.perf_counter() - started < 5  # loosely: 0.1 s when nothing else runs
     assert "torch" not in result.stderr and "numpy" not in result.stderr
-    for option in ["--style", "--output", "--size", "--format", "--quality", "--overwrite", "--device", "--precision"]:
+    for option in ["--style", "--output", "--size", "--format", "--quality", "--device", "--precision", "--engine"]:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 7
+    assert result.stdout.count("default:") == 9
+
+
+def test_the_engine_can_be_chosen(capsys):
+    """--engine and --threads decide what paints, and the last line says it; what is not there is refused."""
+    make_picture("a.jpg")
+    assert run("a.jpg", "--engine", "torch", "--threads", "1") == 0
+    assert " s by torch on cpu in fp32, 1 thread -> painted/x\n" in capsys.readouterr().out
+    with pytest.raises(SettingError, match=r"engine 'torhc' is unknown; allowed: auto, .* \(nearest: torch\)"):
+        run("a.jpg", "--engine", "torhc")

@@ -1,9 +1,13 @@
 """PyTorch itself: always there, on every device."""
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from nst_fast.errors import SettingError
 from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import Painter
 from nst_fast.transform_nets.statistics import blank_statistics
@@ -15,38 +19,66 @@ class TorchEngine:
     Args:
         network: in evaluation mode, on the device to paint on.
         number_type: of the convolutions: torch.float32, or bfloat16 or float16 by autocast.
+        compiled: by torch.compile, which takes up to a minute when the first picture comes, and again when the first
+            of another size comes.
+        threads: on the CPU, where it counts for all that torch does in this process. None: as it is.
     """
 
-    def __init__(self, network: TransformNet, device: torch.device, number_type: torch.dtype) -> None:
+    def __init__(
+        self,
+        network: TransformNet,
+        device: torch.device,
+        number_type: torch.dtype,
+        *,
+        compiled: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._network = network
         self._device = device
         self._number_type = number_type
-        self._image_painter = Painter(network, pixels=False)
-        self._pixel_painter = Painter(network, pixels=True)
+        painters = Painter(network, pixels=False), Painter(network, pixels=True)
+        self._paint_images, self._paint_pixels = map(torch.compile, painters) if compiled else painters
 
     def paint_images(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), float in [0, 1], on any device, to the same shape, float32, on the engine's device."""
-        with torch.inference_mode(), self._autocast():
-            return self._image_painter(images.to(self._device, torch.float32))
+        with self._inference():
+            return self._paint_images(images.to(self._device, torch.float32))
 
     def paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3), uint8, to the same."""
-        with torch.inference_mode(), self._autocast():
-            return self._pixel_painter(self._upload(pixels)).cpu().numpy()
+        with self._inference():
+            return self._paint_pixels(self._upload(pixels)).cpu().numpy()
 
     def paint_pixels_with_statistics(
         self, pixels: np.ndarray, given: np.ndarray | None, share: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint as `paint_pixels`, see `paint_with_statistics`; `given` may be None where `share` is 1."""
-        with torch.inference_mode(), self._autocast():
-            if given is None:
-                statistics = blank_statistics(self._pixel_painter.network)
-            else:
-                statistics = torch.from_numpy(given).to(self._device)
-            painted, used = self._pixel_painter(self._upload(pixels), statistics, share)
+        with self._inference():
+            statistics = blank_statistics(self._network) if given is None else torch.from_numpy(given)
+            # A tensor, since torch.compile would compile for each number anew; but 0 means that nothing is measured.
+            share_here = 0.0 if share == 0 else torch.tensor(share, dtype=torch.float32, device=self._device)
+            painted, used = self._paint_pixels(self._upload(pixels), statistics.to(self._device), share_here)
             return painted.cpu().numpy(), used.float().cpu().numpy()
 
     def _upload(self, pixels: np.ndarray) -> Tensor:
         return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self._device)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, self._number_type, enabled=self._number_type != torch.float32)
+    @contextlib.contextmanager
+    def _inference(self) -> Iterator[None]:
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(self._device.type, self._number_type, enabled=self._number_type != torch.float32),
+            ):
+                yield
+        except RuntimeError as error:
+            # By its module's name, since importing that module for the comparison takes seconds.
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            first_line = str(error).strip().partition("\n")[0]
+            raise SettingError(
+                f"engine 'compile' could not compile the network ({first_line}); it needs a C++ compiler, "
+                f"such as g++; install one or give --engine torch"
+            ) from error

@@ -1,0 +1,214 @@
+"""A network as an ONNX graph, written layer by layer.
+
+torch.onnx.export would do too, but takes 5 to 90 seconds for what takes 50 ms here, too long for an engine that
+paints a single photo, and gives a graph that converts and rearranges pixels by twice as many copies.
+"""
+
+import operator
+
+import numpy as np
+import onnx
+from torch import fx, nn
+
+from nst_fast.export.onnx_nodes import GraphWriter
+from nst_fast.transform_nets.statistics import InstanceNorm, count_statistics
+
+_LEAVES = (nn.Conv2d, InstanceNorm, nn.ReLU, nn.Sigmoid, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle)
+
+
+class _LayerTracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LEAVES)
+
+
+def build_onnx_graph(
+    network: nn.Module, *, pixels: bool, statistics: bool = False, metadata: dict[str, str] | None = None
+) -> onnx.ModelProto:
+    """The graph of a `Painter` of this network, in float32; batch, height and width are free.
+
+    Its input `pictures` and its output `paintings` are (batch, height, width, 3) uint8 with `pixels`, else
+    (batch, 3, height, width) float32 in [0, 1]; the sides must be at least `network.min_side`.
+
+    Args:
+        statistics: True: two more inputs, `given` (1, 2, total channels) and `share` (), and one more output, `used`;
+            see `paint_with_statistics`.
+        metadata: goes into the file's own.
+    """
+    return _NetworkWriter(network, pixels, statistics).write(metadata or {})
+
+
+class _NetworkWriter:
+    def __init__(self, network: nn.Module, pixels: bool, statistics: bool) -> None:
+        self._network = network
+        self._pixels = pixels
+        self._writer = GraphWriter()
+        self._with_statistics = statistics
+        self._channels_passed = 0
+        self._used: list[str] = []
+        # Of tensors whose channels stand in another order than the network's: which of its channels stands where.
+        self._orders: dict[str, np.ndarray] = {}
+
+    def write(self, metadata: dict[str, str]) -> onnx.ModelProto:
+        writer, channels = self._writer, count_statistics(self._network)
+        number_type, shape = (
+            ("uint8", ["batch", "height", "width", 3])
+            if self._pixels
+            else ("float32", ["batch", 3, "height", "width"])
+        )
+        pictures = writer.add_input("pictures", number_type, shape)
+        if self._with_statistics:
+            writer.add_input("given", "float32", [1, 2, channels])
+            writer.add_input("share", "float32", [])
+        height_width = writer.node("Shape", pictures, start=1 if self._pixels else 2, end=3 if self._pixels else 4)
+        painted = self._write_network(self._pad(pictures, height_width))
+        painted = self._finish(painted, height_width)
+        writer.add_output(painted, "paintings", number_type, shape)
+        if self._with_statistics:
+            used = writer.node("Concat", *self._used, axis=2)
+            writer.add_output(used, "used", "float32", ["batch", 2, channels])
+        return writer.finish(type(self._network).__name__, metadata)
+
+    def _pad(self, pictures: str, height_width: str) -> str:
+        """Mirrored on the right and below up to multiples of the stride, see `pad_to_stride`."""
+        if self._network.stride == 1:
+            return pictures
+        writer = self._writer
+        # ONNX's modulo of integers has the divisor's sign, as Python's.
+        missing = writer.node("Mod", writer.node("Neg", height_width), writer.constant([self._network.stride] * 2))
+        before, after = ([0] * 5, [0]) if self._pixels else ([0] * 6, [])
+        ends = [writer.constant(before), missing] + ([writer.constant(after)] if after else [])
+        return writer.node("Pad", pictures, writer.node("Concat", *ends, axis=0), mode="reflect")
+
+    def _write_network(self, pictures: str) -> str:
+        graph = _LayerTracer().trace(self._network)
+        modules = dict(self._network.named_modules())
+        names: dict[fx.Node, str] = {}
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                names[node] = pictures
+            elif node.op == "call_module":
+                names[node] = self._write_layer(modules[node.target], names[node.args[0]], node.args[0].op)
+            elif node.op == "call_function" and node.target is operator.add:
+                names[node] = self._writer.node("Add", *(names[argument] for argument in node.args))
+            elif node.op == "output":
+                return names[node.args[0]]
+            else:
+                raise NotImplementedError(f"{node.op} {node.target} in {type(self._network).__name__}")
+        raise AssertionError("a traced graph has an output")
+
+    def _write_layer(self, layer: nn.Module, hidden: str, source: str) -> str:
+        if source == "placeholder":
+            if isinstance(layer, nn.PixelUnshuffle):
+                return self._unshuffle_pictures(hidden, layer.downscale_factor)
+            hidden = self._to_colours_first(hidden)
+        if isinstance(layer, nn.Conv2d):
+            return self._convolve(layer, hidden)
+        if isinstance(layer, InstanceNorm):
+            return self._normalise(layer, hidden)
+        if isinstance(layer, nn.Upsample):
+            return self._upsample(layer, hidden)
+        if isinstance(layer, nn.PixelShuffle):
+            return self._writer.node("DepthToSpace", hidden, blocksize=layer.upscale_factor, mode="CRD")
+        if isinstance(layer, nn.PixelUnshuffle):
+            return self._unshuffle(hidden, layer.downscale_factor)
+        return self._writer.node("Relu" if isinstance(layer, nn.ReLU) else "Sigmoid", hidden)
+
+    def _to_colours_first(self, pictures: str) -> str:
+        if not self._pixels:
+            return pictures
+        return self._to_float(self._writer.node("Transpose", pictures, perm=[0, 3, 1, 2]))
+
+    def _to_float(self, pixels: str) -> str:
+        cast = self._writer.node("Cast", pixels, to=onnx.TensorProto.FLOAT)
+        return self._writer.node("Mul", cast, self._writer.constant(1 / 255))
+
+    def _unshuffle_pictures(self, pictures: str, factor: int) -> str:
+        """Pixel-unshuffle of the input; from pixels by one copy of bytes."""
+        if not self._pixels:
+            return self._unshuffle(pictures, factor)
+        writer = self._writer
+        batch = writer.node("Shape", pictures, start=0, end=1)
+        small = writer.node("Div", writer.node("Shape", pictures, start=1, end=3), writer.constant([factor] * 2))
+        height, width = (writer.node("Slice", small, *map(writer.constant, ([i], [i + 1]))) for i in (0, 1))
+        rows = writer.node("Concat", batch, height, writer.constant([factor]), width, writer.constant([-1]), axis=0)
+        squares = writer.node("Transpose", writer.node("Reshape", pictures, rows), perm=[0, 1, 3, 2, 4])
+        columns = writer.node("Concat", batch, height, width, writer.constant([3 * factor**2]), axis=0)
+        small_pictures = writer.node("Reshape", squares, columns)
+        result = self._to_float(writer.node("Transpose", small_pictures, perm=[0, 3, 1, 2]))
+        self._orders[result] = _block_first(3, factor)
+        return result
+
+    def _unshuffle(self, hidden: str, factor: int) -> str:
+        result = self._writer.node("SpaceToDepth", hidden, blocksize=factor)
+        self._orders[result] = _block_first(3, factor)
+        return result
+
+    def _convolve(self, layer: nn.Conv2d, hidden: str) -> str:
+        weight = layer.weight.detach().float().cpu().numpy()
+        if hidden in self._orders:
+            weight = weight[:, self._orders[hidden]]
+        pad = layer.kernel_size[0] // 2
+        if pad and layer.padding_mode != "zeros":
+            mode = {"reflect": "reflect", "replicate": "edge"}[layer.padding_mode]
+            hidden = self._writer.node("Pad", hidden, self._writer.constant([0, 0, pad, pad] * 2), mode=mode)
+            pad = 0
+        arguments = [hidden, self._writer.constant(weight)]
+        if layer.bias is not None:
+            arguments.append(self._writer.constant(layer.bias.detach().float().cpu().numpy()))
+        return self._writer.node(
+            "Conv", *arguments, kernel_shape=list(layer.kernel_size), strides=list(layer.stride), pads=[pad] * 4
+        )
+
+    def _normalise(self, layer: InstanceNorm, hidden: str) -> str:
+        writer = self._writer
+        scale, shift = (values.detach().float().cpu().numpy() for values in (layer.weight, layer.bias))
+        if not self._with_statistics:
+            constants = (writer.constant(scale), writer.constant(shift))
+            return writer.node("InstanceNormalization", hidden, *constants, epsilon=layer.eps)
+        mean, variance = self._choose_statistics(hidden, layer.num_features)
+        deviation = writer.node("Sqrt", writer.node("Add", variance, writer.constant(layer.eps)))
+        factor = writer.node("Div", writer.constant(scale[:, None, None]), deviation)
+        offset = writer.node("Sub", writer.constant(shift[:, None, None]), writer.node("Mul", mean, factor))
+        return writer.node("Add", writer.node("Mul", hidden, factor), offset)
+
+    def _choose_statistics(self, hidden: str, channels: int) -> tuple[str, str]:
+        """The names of the mean and the variance to use, each (batch, channels, 1, 1); see `Statistics.choose`."""
+        writer, start = self._writer, self._channels_passed
+        self._channels_passed += channels
+        mean = writer.node("ReduceMean", hidden, writer.constant([2, 3]))
+        centred = writer.node("Sub", hidden, mean)
+        variance = writer.node("ReduceMean", writer.node("Mul", centred, centred), writer.constant([2, 3]))
+        used = []
+        for row, measured in enumerate((mean, variance)):
+            corners = ([0, row, start], [1, row + 1, start + channels], [0, 1, 2])
+            part = writer.node("Slice", "given", *map(writer.constant, corners))
+            given = writer.node("Reshape", part, writer.constant([1, channels, 1, 1]))
+            difference = writer.node("Sub", measured, given)
+            used.append(writer.node("Add", given, writer.node("Mul", "share", difference)))
+        rows = [writer.node("Reshape", values, writer.constant([-1, 1, channels])) for values in used]
+        self._used.append(writer.node("Concat", *rows, axis=1))
+        return used[0], used[1]
+
+    def _upsample(self, layer: nn.Upsample, hidden: str) -> str:
+        scales = self._writer.constant([1.0, 1.0, float(layer.scale_factor), float(layer.scale_factor)])
+        how = (
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            if layer.mode == "nearest"
+            else {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        )
+        return self._writer.node("Resize", hidden, "", scales, **how)
+
+    def _finish(self, painted: str, height_width: str) -> str:
+        """Cut off what was padded; to pixels. The networks' colours are within [0, 1] already."""
+        writer = self._writer
+        if self._pixels:
+            levels = writer.node("Round", writer.node("Mul", painted, writer.constant(255.0)))
+            painted = writer.node("Cast", levels, to=onnx.TensorProto.UINT8)
+            painted = writer.node("Transpose", painted, perm=[0, 2, 3, 1])
+        axes = [1, 2] if self._pixels else [2, 3]
+        return writer.node("Slice", painted, writer.constant([0, 0]), height_width, writer.constant(axes))
+
+
+def _block_first(channels: int, factor: int) -> np.ndarray:
+    """Which of PixelUnshuffle's channels (colour, row, column) each one has in the order row, column, colour."""
+    return np.arange(channels * factor**2).reshape(channels, factor, factor).transpose(1, 2, 0).ravel()
