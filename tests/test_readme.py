@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nst_fast
-from nst_fast.cli import styles, stylize
+from nst_fast.cli import live, styles, stylize
 from nst_fast.cli.main import VERBS
 from nst_fast.cli.optimize import build_plan
 from nst_fast.cli.train import build_recipe
@@ -69,6 +69,8 @@ def check_command(words: list[str], compose_train, compose_optimize) -> None:
             build_plan(settings)
     elif verb == "stylize":
         stylize._build_parser().parse_intermixed_args(stylize._protect_file_names(rest))
+    elif verb == "live":
+        live.build_parser().parse_args(rest)
     else:
         assert verb == "styles", f"this test does not know how to parse {verb}; teach it"
         styles.main(rest)
@@ -159,6 +161,8 @@ def test_commands_are_found():
         "nst-fast stylize photo.jpg",
         "nst-fast stylize photo.jpg --style wave --strength 5",
         "nst-fast styles wave",
+        "nst-fast live --style",
+        "nst-fast live --port wave",
         "bash scripts/absent.sh",
     ],
 )

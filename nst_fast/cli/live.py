@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from pathlib import Path
 
 from nst_fast.errors import SettingError
 
@@ -15,6 +16,8 @@ examples:
   nst-fast live                                          with the shipped styles
   nst-fast live --style runs/painting/painting.safetensors wave
   nst-fast live --port 9000 --no-browser
+  nst-fast live --fetch-runtime                          paints in the browser too
+  nst-fast live --export-site site                       a folder for any web host
 
 Nothing leaves this computer. Ctrl-C ends it.
 """
@@ -34,12 +37,26 @@ def main(arguments: list[str]) -> int:
     from nst_fast.live.guard import LOCAL_NAMES
     from nst_fast.live.running import address_of, build_server, open_listener
     from nst_fast.live.server import build_app
+    from nst_fast.live.site import export_site
+    from nst_fast.live.web_runtime import fetch_runtime
 
     choose_device(options.device)
-    styles = list_styles(options.style, device=options.device, precision=options.precision)
+    if options.fetch_runtime is not None:
+        fetch_runtime(Path(options.fetch_runtime) if options.fetch_runtime else None, say=print)
+    styles = list_styles(
+        options.style,
+        device=options.device,
+        precision=options.precision,
+        engine=options.engine,
+        threads=options.threads,
+    )
     if not styles:
         raise SettingError("there is no style to paint with; train one with nst-fast train and give it with --style")
     next(iter(styles.values())).stylizer  # noqa: B018 - what is wrong with it is said now, not in the browser
+    if options.export_site is not None:
+        export_site(options.export_site, styles.values())
+        print(f"wrote {options.export_site}: put it on any web host; to try it, python -m http.server -d DIR")
+        return 0
     is_local = options.host in ("127.0.0.1", "::1", "localhost")
     listener = open_listener("127.0.0.1" if options.host == "localhost" else options.host, options.port)
     app = build_app(
@@ -57,12 +74,16 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
     if not options.no_browser:
-        # In a thread, since some browsers keep the caller waiting; the socket takes connections already.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        open_browser(address)
     with contextlib.suppress(KeyboardInterrupt):
         build_server(app).run(sockets=[listener])
     print("stopped")
     return 0
+
+
+def open_browser(address: str) -> None:
+    """In a thread, since some browsers keep the caller waiting; the socket takes connections already."""
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def check_extra() -> None:
@@ -102,7 +123,36 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--precision", default="fp32", metavar="TYPE", help="fp32, bf16 or fp16 (default: %(default)s)"
     )
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help="what computes: torch, compile, onnxruntime, openvino or auto (default: %(default)s, the fastest here)",
+    )
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="of the processor (default: the engine's choice)"
+    )
+    parser.add_argument(
+        "--fetch-runtime",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="first get onnxruntime-web (33 MB, once), which paints in the browser: from npm, or out of the FILE that "
+        "npm pack wrote",
+    )
+    parser.add_argument(
+        "--export-site",
+        type=Path,
+        metavar="DIR",
+        help="write the page with all styles as static files that paint in the browser, for any web host, and end",
+    )
     return parser
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 1 to 1024")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -11,10 +11,11 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nst_fast.errors import NstFastError, SettingError
 from nst_fast.inference.steady import SteadyStylizer
+from nst_fast.inference.stylizer import Stylizer
 from nst_fast.live.painter import Painter
 
 NUMBER_BYTES = 4
@@ -80,13 +81,16 @@ class Brush:
 
     def _build(self) -> Callable[[np.ndarray], np.ndarray]:
         style, steadiness = self.style, self.steadiness
-        steady: list[SteadyStylizer] = []
+        stylizer: Stylizer | None = None
+        steady: SteadyStylizer | None = None
 
         def stylize(pixels: np.ndarray) -> np.ndarray:
-            # The network is loaded here, in the thread for it, not where the message came in.
-            if not steady:
-                steady.append(style.stylizer.steady(steadiness))
-            return steady[0].stylize_pixels(pixels)
+            # The network is loaded here, in the thread for it; one in training is another after some steps.
+            nonlocal stylizer, steady
+            if steady is None or style.stylizer is not stylizer:
+                stylizer = style.stylizer
+                steady = stylizer.steady(steadiness)
+            return steady.stylize_pixels(pixels)
 
         return stylize
 
@@ -101,9 +105,11 @@ async def serve_frames(websocket: WebSocket, painter: Painter) -> None:
         done, _ = await asyncio.wait((painting, receiving), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-    except (WebSocketDisconnect, RuntimeError) as error:
-        # Starlette raises a bare RuntimeError where one of the two tasks finds what the other closed.
-        if isinstance(error, RuntimeError) and "websocket" not in str(error).lower():
+    except WebSocketDisconnect:
+        pass
+    except RuntimeError:
+        # What Starlette raises where one of the two tasks meets a connection that the other saw end.
+        if websocket.client_state == websocket.application_state == WebSocketState.CONNECTED:
             raise
     finally:
         for task in (painting, receiving):

@@ -48,10 +48,6 @@ class Painter:
             )
         return self.styles[name]
 
-    async def read_thumbnail(self, style: Style) -> bytes:
-        """A JPEG; painted when it is first asked for."""
-        return await self.run(lambda: style.thumbnail)
-
     async def paint_frame(self, frame: bytes, stylize: Callable[[np.ndarray], np.ndarray]) -> bytes:
         """A JPEG out of a picture's bytes.
 

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -18,7 +18,9 @@ from nst_fast.live.frames import serve_frames
 from nst_fast.live.gallery import Style
 from nst_fast.live.guard import LOCAL_NAMES, Guard
 from nst_fast.live.painter import BusyError, Painter
-from nst_fast.live.static_files import StaticFile, read_page
+from nst_fast.live.static_files import MEDIA_TYPES, StaticFile, read_page
+from nst_fast.live.training_view import TrainingView
+from nst_fast.live.web_runtime import VERSION, find_runtime
 
 MOST_BODY_BYTES = 40_000_000
 MOST_PICTURE_PIXELS = 40_000_000
@@ -32,15 +34,17 @@ def build_app(
     port: int,
     names: Iterable[str] = LOCAL_NAMES,
     any_address: bool = False,
+    training: TrainingView | None = None,
 ) -> Starlette:
     """The whole server as an ASGI application.
 
     Args:
         styles: name -> style, at least one; the first is the one that is painted at the start.
         port, names, any_address: by which the server may be called, see `Guard`.
+        training: the run that the page shows. None: there is none.
     """
     painter = Painter(styles)
-    server = _Server(painter, read_page())
+    server = _Server(painter, read_page(), training)
 
     @contextlib.asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
@@ -52,8 +56,12 @@ def build_app(
     routes = [
         Route("/api/styles", server.list_styles),
         Route("/api/styles/{name:path}/thumbnail.jpg", server.read_thumbnail),
+        Route("/api/styles/{name:path}/network.onnx", server.read_network),
+        Route(f"/runtime/{VERSION}/{{name}}", server.read_runtime),
         Route("/api/stylize", server.stylize, methods=["POST"]),
         WebSocketRoute("/api/paint", server.paint_frames),
+        Route("/api/training", server.read_training),
+        Route("/api/training/strip.jpg", server.read_strip),
         Route("/{name:path}", server.read_file),
     ]
     guard = Middleware(Guard, names=tuple(names), port=port, any_address=any_address, most_body_bytes=MOST_BODY_BYTES)
@@ -64,9 +72,11 @@ def build_app(
 class _Server:
     """What the addresses answer."""
 
-    def __init__(self, painter: Painter, files: Mapping[str, StaticFile]) -> None:
+    def __init__(self, painter: Painter, files: Mapping[str, StaticFile], training: TrainingView | None) -> None:
+        self.training = training
         self.painter = painter
         self.files = files
+        self.runtime = find_runtime()
         self.connections = 0
 
     async def read_file(self, request: Request) -> Response:
@@ -81,16 +91,45 @@ class _Server:
 
     async def list_styles(self, request: Request) -> Response:
         """Every style with what is known of it."""
-        styles = [
-            {"name": name, **style.about, "thumbnail": f"api/styles/{quote(name, safe='')}/thumbnail.jpg"}
-            for name, style in self.painter.styles.items()
-        ]
-        return JSONResponse({"styles": styles, "runtime": None, "training": False})
+        styles = []
+        for name, style in self.painter.styles.items():
+            folder = f"api/styles/{quote(name, safe='')}/"
+            files = {"thumbnail": folder + "thumbnail.jpg", "network": folder + "network.onnx"}
+            styles.append({"name": name, **style.about, **files})
+        runtime = f"runtime/{VERSION}/" if self.runtime else None
+        return JSONResponse({"styles": styles, "runtime": runtime, "training": self.training is not None})
 
     async def read_thumbnail(self, request: Request) -> Response:
         """What a style makes of the sample photo."""
         style = self._find_style(request.path_params["name"])
-        return Response(await self.painter.read_thumbnail(style), media_type="image/jpeg")
+        thumbnail = await self.painter.run(lambda: style.thumbnail)
+        return Response(thumbnail, media_type="image/jpeg", headers={"cache-control": "no-cache"})
+
+    async def read_network(self, request: Request) -> Response:
+        """The network as ONNX, for painting in the browser."""
+        style = self._find_style(request.path_params["name"])
+        return Response(await self.painter.run(lambda: style.onnx), media_type="application/octet-stream")
+
+    async def read_runtime(self, request: Request) -> Response:
+        """A file of onnxruntime-web, by its exact name."""
+        path = self.runtime.get(request.path_params["name"])
+        if path is None:
+            raise HTTPException(404, "there is nothing at this address")
+        headers = {"cache-control": "max-age=31536000, immutable"}  # the address holds the version
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=headers)
+
+    async def read_training(self, request: Request) -> Response:
+        """How far the training is, and its losses so far."""
+        if self.training is None:
+            raise HTTPException(404, "nothing is being trained here")
+        return JSONResponse(self.training.describe(), headers={"cache-control": "no-store"})
+
+    async def read_strip(self, request: Request) -> Response:
+        """The photos that are not trained on, above what the network made of them last."""
+        strip = None if self.training is None else self.training.read_strip()
+        if strip is None:
+            raise HTTPException(404, "there is no strip yet")
+        return Response(strip, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     async def stylize(self, request: Request) -> Response:
         """Paint a picture: the body, or its multipart field `image`."""

@@ -28,6 +28,7 @@ from nst_fast.training.preparation import build_loss, load_loss_network, read_he
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.run import STATE_FILE, Run, choose_autocast_type
 from nst_fast.training.run_log import RunLog
+from nst_fast.transform_nets import TransformNet
 
 STRIP_PHOTOS = 4
 CHECKPOINT_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
@@ -71,6 +72,7 @@ def train(
     overwrite: bool = False,  # begin anew, whatever is in `output`
     show_progress: bool = True,
     say: Callable[[str], None] = tqdm.write,  # takes each line that is said to the user
+    watch: Callable[["Moment"], None] | None = None,  # called at the start and every `log_every_steps`
 ) -> TrainingResult:
     """Train one network for one painting and write its checkpoint, `output/NAME.safetensors`.
 
@@ -157,7 +159,7 @@ def train(
     )
     try:
         with Interruption() as interruption, contextlib.closing(batches):  # closed, they need no workers any more
-            _take_steps(run, batches, log, cadence, interruption)
+            _take_steps(run, batches, log, cadence, interruption, watch or (lambda moment: None))
     except TrainingError as error:
         run.restore()
         write_checkpoint({})
@@ -180,6 +182,22 @@ def train(
 
 
 @dataclasses.dataclass(frozen=True)
+class Moment:
+    """What can be seen of a run while it goes on.
+
+    Attributes:
+        step: done so far, of `steps`.
+        terms: the mean losses since the last moment; empty at the start.
+        network: the averaged one; it goes on changing, so what is kept must be a copy.
+    """
+
+    step: int
+    steps: int
+    terms: Mapping[str, float]
+    network: TransformNet
+
+
+@dataclasses.dataclass(frozen=True)
 class Cadence:
     """What happens every so many steps."""
 
@@ -194,9 +212,15 @@ class Cadence:
 
 
 def _take_steps(
-    run: Run, batches: Iterator[Tensor], log: RunLog, cadence: Cadence, interruption: Interruption
+    run: Run,
+    batches: Iterator[Tensor],
+    log: RunLog,
+    cadence: Cadence,
+    interruption: Interruption,
+    watch: Callable[[Moment], None],
 ) -> None:
     """Every step that is left, until the last or an interruption; then the state on disk is that of the last step."""
+    watch(Moment(run.step, run.recipe.steps, {}, run.average.network))
     looked_at, looked_at_step = time.monotonic(), run.step
     for batch in batches:
         learning_rate = run.learning_rate
@@ -209,6 +233,7 @@ def _take_steps(
             terms = run.look()
             images_per_second = (run.step - looked_at_step) * len(batch) / (time.monotonic() - looked_at)
             log.log_terms(run.step, terms, learning_rate, images_per_second)
+            watch(Moment(run.step, run.recipe.steps, terms, run.average.network))
             if saves:
                 run.save()
             if paints:

@@ -1,5 +1,6 @@
 """A live page of two tiny untrained styles, in this process or on a real port."""
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 
@@ -10,7 +11,6 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from nst_fast.inference.stylizer import Stylizer
 from nst_fast.live.gallery import Style
 from nst_fast.live.running import address_of, open_listener, running_in_thread
 from nst_fast.live.server import build_app
@@ -19,18 +19,19 @@ from nst_fast.transform_nets import RealtimeNet
 PORT = 8765
 
 
-def build_stylizer(seed: int) -> Stylizer:
+@functools.cache
+def build_network(seed: int) -> RealtimeNet:
     """A network of this seed's random weights, whose paintings differ much from the photo and from other seeds'."""
     torch.manual_seed(seed)
-    return Stylizer(RealtimeNet(width=4), device="cpu")
+    return RealtimeNet(width=4)
 
 
 @pytest.fixture(scope="session")
 def styles() -> dict[str, Style]:
     """Two styles: one that says what it is, and one with a name that needs care in addresses and pages."""
     return {
-        "wave": Style("wave", {"title": "The Great Wave", "year": 1831}, lambda: build_stylizer(0)),
-        'a/b "ü" <i>': Style('a/b "ü" <i>', {}, lambda: build_stylizer(1)),
+        "wave": Style("wave", {"title": "The Great Wave", "year": 1831}, lambda: build_network(0), device="cpu"),
+        'a/b "ü" <i>': Style('a/b "ü" <i>', {}, lambda: build_network(1), device="cpu"),
     }
 
 

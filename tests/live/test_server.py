@@ -22,6 +22,7 @@ def test_styles_are_listed(client, decode):
         "title": "The Great Wave",
         "year": 1831,
         "thumbnail": "api/styles/wave/thumbnail.jpg",
+        "network": "api/styles/wave/network.onnx",
     }
     assert odd["name"] == ODD_NAME
     thumbnails = [decode(client.get("/" + style["thumbnail"]).content) for style in (wave, odd)]

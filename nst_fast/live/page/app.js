@@ -103,8 +103,9 @@ function useBrowser(provider) {
   return mine;
 }
 
-function howToPaint() {
-  return { style: style.name, steadiness: Number(find("steadiness").value), network: style.network && new URL(style.network, document.baseURI).href };
+/** @param {boolean} moving a still picture must not depend on what was painted before it */
+function howToPaint(moving) {
+  return { style: style.name, steadiness: moving ? Number(find("steadiness").value) : 0, network: style.network && new URL(style.network, document.baseURI).href };
 }
 
 /** After a failure with WebGPU, which may come as late as with the first frame: on with WASM. */
@@ -162,7 +163,7 @@ async function paintOne() {
   const still = frozen ?? source.bitmap;
   const bitmap = await (frozen ? createImageBitmap(frozen) : scaled(still ?? video, pace.longSide, Boolean(still)));
   const began = performance.now();
-  painter.paint(bitmap, howToPaint()).then(
+  painter.paint(bitmap, howToPaint(!still)).then(
     (result) => {
       if (result && from === source) {
         show(result.source, result.painted, from.kind === "camera" && isMirrored());
@@ -326,7 +327,7 @@ async function saveFilm() {
     const paint = async (film) => {
       for (;;) {
         filming.signal.throwIfAborted();
-        const result = painter.open ? await painter.paint(await scaled(film, longSide), howToPaint()) : null;
+        const result = painter.open ? await painter.paint(await scaled(film, longSide), howToPaint(true)) : null;
         if (result) {
           result.source.close();
           return result.painted;
@@ -461,7 +462,7 @@ async function start() {
   usePainter(ways[remembered] ? remembered : hasServer ? "server" : "browser");
   useSource({ kind: "sample", bitmap: await openPhoto(await (await fetch("sample.jpg")).blob()) });
   if (offer.training) {
-    watchTraining();
+    watchTraining(find("style-list").querySelector("img"));
   }
   // Asked for only where it was allowed before: a page that opens with a question is a nuisance.
   const permission = await navigator.permissions?.query({ name: "camera" }).catch(() => null);

@@ -8,8 +8,8 @@ export function listenToKeys(wanted, act) {
   addEventListener("keydown", (event) => {
     const target = event.target;
     const typing = target.closest?.("select, textarea, dialog, input:not([type=radio], [type=file])");
-    // A button that has the focus is pressed by the space bar.
-    const pressing = event.key === " " && target.closest?.("button, input");
+    // What has the focus is pressed by the space bar; a style that is chosen already has nothing to be pressed for.
+    const pressing = event.key === " " && target.closest?.("button, input:not([type=radio]:checked)");
     if (!wanted.checked || typing || pressing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) {
       return;
     }

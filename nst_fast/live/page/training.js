@@ -3,7 +3,9 @@
 const SHOWN = ["total", "style", "content"];
 const EVERY = 2000; // milliseconds
 
-export async function watchTraining() {
+/** @param {HTMLImageElement} thumbnail of the style in training, which is the first */
+export async function watchTraining(thumbnail) {
+  const address = thumbnail.src;
   const find = (id) => document.getElementById(id);
   let strip = null;
   for (;;) {
@@ -11,12 +13,11 @@ export async function watchTraining() {
     if (answer?.ok) {
       const training = await answer.json();
       find("training").hidden = false;
-      find("training-step").textContent = training.finished
-        ? `Finished after ${training.step} steps.`
-        : `Step ${training.step} of ${training.steps}`;
+      find("training-step").textContent = `Step ${training.step} of ${training.steps}`;
       draw(find("losses"), find("legend"), training.losses);
       if (training.strip !== null && training.strip !== strip) {
         strip = training.strip;
+        thumbnail.src = `${address}?step=${strip}`;
         find("strip").src = `api/training/strip.jpg?step=${strip}`;
       }
     }
