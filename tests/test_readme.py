@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nst_fast
-from nst_fast.cli import benchmark, export, styles, stylize
+from nst_fast.cli import benchmark, export, live, styles, stylize
 from nst_fast.cli.evaluate import build_evaluation_plan
 from nst_fast.cli.main import VERBS
 from nst_fast.cli.optimize import build_plan
@@ -81,6 +81,8 @@ def check_command(words: list[str], compose_train, compose_optimize, compose_rec
         export.build_parser().parse_args(rest)
     elif verb == "benchmark":
         benchmark.build_parser().parse_args(rest)
+    elif verb == "live":
+        live.build_parser().parse_args(rest)
     else:
         assert verb == "styles", f"this test does not know how to parse {verb}; teach it"
         styles.main(rest)
@@ -179,6 +181,8 @@ def test_commands_are_found():
         "nst-fast styles wave",
         "nst-fast benchmark --size 640",
         "nst-fast export wave --format onx",
+        "nst-fast live --style",
+        "nst-fast live --port wave",
         "bash scripts/absent.sh",
     ],
 )
