@@ -43,6 +43,7 @@ class TrainSettings:
     style: str = _setting(MISSING, "the painting: a picture file (needed)")
     content: str = _setting(MISSING, "the photos: a folder, searched recursively (needed)")
     output: str | None = _setting(None, "the run's folder; null: runs/NAME")
+    init: str | None = _setting(None, "start from this network: a shipped style or a checkpoint; null: random weights")
     name: str | None = _setting(None, "of the style; null: the painting's file name")
     title: str | None = _setting(None, "of the painting, for the checkpoint")
     artist: str | None = _setting(None, "of the painting, for the checkpoint")

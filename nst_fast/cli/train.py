@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nst_fast.training.loop import Moment, TrainingResult
 
 # Taken as they are, whatever Hydra would read into them: file names and titles.
-VERBATIM_KEYS = ("style", "content", "output", "loss_network.weights", "name", "title", "artist")
+VERBATIM_KEYS = ("style", "content", "output", "init", "loss_network.weights", "name", "title", "artist")
 MAPPING_KEYS = ("content_taps", "style_taps")
 GROUPS = ("preset", "transform_net", "loss_network")
 
@@ -115,6 +115,7 @@ def _train(
         os.path.expanduser(settings.content),
         folder,
         build_recipe(settings),
+        init=settings.init,
         name=name,
         about={"title": settings.title, "artist": settings.artist, "year": settings.year},
         device=settings.device,

@@ -49,6 +49,7 @@ def train(
     output: str | Path,  # the run's folder
     recipe: Recipe | None = None,  # None: Recipe()
     *,
+    init: str | Path | None = None,  # a shipped style or a checkpoint to start from; None: random weights
     name: str | None = None,  # of the style and of the checkpoint's file; None: the painting's file name
     about: Mapping[str, Any] | None = None,  # title, artist, year of the painting, where known
     device: str | None = None,  # cpu, cuda, mps; None: the best there is
@@ -74,6 +75,7 @@ def train(
     Raises:
         SettingError: a setting that is not allowed.
         ImageError: the painting cannot be read, or too few of the photos.
+        CheckpointError: `init` is neither a shipped style nor a checkpoint.
         WeightsError: the loss network's weights cannot be had.
         TrainingError: the folder holds a run of another recipe, or the loss diverged; the last good state is kept.
         OutputError: the folder cannot be written.
@@ -88,7 +90,7 @@ def train(
     chosen_device = choose_device(device)
     autocast_type = choose_autocast_type(precision, chosen_device)
 
-    inputs = find_inputs(recipe, Path(style), Path(content), say)
+    inputs = find_inputs(recipe, Path(style), Path(content), init, say)
     steps_done = None if overwrite else _find_steps_done(folder, inputs.identity)
     finished = result_file.read_finished(recipe.steps) if steps_done == recipe.steps else None
     if finished is not None:
@@ -111,6 +113,7 @@ def train(
         inputs.identity,
         material.loss,
         folder,
+        initial=inputs.initial,
         device=chosen_device,
         autocast_type=autocast_type,
         channels_last=channels_last,
