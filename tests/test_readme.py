@@ -83,7 +83,9 @@ def check_command(words: list[str], compose_train, compose_optimize, compose_rec
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(PROJECT).as_posix())
-def test_every_command_parses(path, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch):
+def test_every_command_parses(
+    path, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch
+):
     """Every command of the page is one that the program understands, and every script that it names exists."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     for words in list_commands(path.read_text(encoding="utf-8")):
@@ -174,7 +176,9 @@ def test_commands_are_found():
         "bash scripts/absent.sh",
     ],
 )
-def test_wrong_commands_are_found(line, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch):
+def test_wrong_commands_are_found(
+    line, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch
+):
     """A command with a mistake in it does not pass."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     ((words),) = list_commands(f"```sh\n{line}\n```\n")
