@@ -19,7 +19,7 @@ from nst_fast.evaluation.judging import judge, list_differences, read_photos
 from nst_fast.evaluation.plan import TIMING_SIZES, EvaluationPlan
 from nst_fast.evaluation.report import build_report, draw_report_chart, draw_report_sheet
 from nst_fast.evaluation.timing import measure_timing
-from nst_fast.gatys.memory_estimate import estimate_bytes
+from nst_fast.gatys.memory_estimate import does_not_fit, estimate_bytes
 from nst_fast.gatys.optimize import digest, load_loss_network
 from nst_fast.gatys.run import STATE_FILE, explained_memory
 from nst_fast.images import Picture, load_image, write_picture
@@ -79,10 +79,7 @@ def evaluate(
         plan.loss_network, TAPS, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
     )
     if (share := _share_that_fits(loss_network, plan.size, chosen_device)) < 1:
-        raise ImageError(
-            f"optimising {plan.size} x {plan.size} pixels does not fit the memory of {chosen_device}; "
-            f"give size={math.floor(plan.size * math.sqrt(share))} or less"
-        )
+        raise ImageError(does_not_fit(plan.size, plan.size, str(chosen_device), share, "size"))
     sample = torch.stack(list(every_photo.values()))
     loss = build_relative_loss(
         loss_network, painting.to(chosen_device), sample.to(chosen_device), style_strength=plan.style_strength
@@ -106,7 +103,7 @@ def evaluate(
         },
         state_path=folder / STATE_FILE,
     )
-    with explained_memory(plan.size, plan.size, chosen_device):
+    with explained_memory(plan.size, plan.size, chosen_device, "size"):
         _follow_curves(run, overwrite=overwrite, show_progress=show_progress, say=say)
     timings = []
     for size in timing_sizes:

@@ -68,11 +68,11 @@ def say_and_check_memory(
     check_fits(needed, available, height, width, str(device))
 
 
-def does_not_fit(height: int, width: int, device: str, share: float) -> str:
-    """The message that a picture is too large, where `share` of its pixels would fit."""
+def does_not_fit(height: int, width: int, device: str, share: float, key: str = "short_side") -> str:
+    """The message that a picture is too large, where `share` of its pixels would fit; `key` is the setting to give."""
     short_side = max(1, math.floor(min(height, width) * math.sqrt(share)))
     fitting_height, fitting_width = size_for_short_side(height, width, short_side)
     return (
         f"optimising {width} x {height} pixels does not fit the memory of {device}; "
-        f"{fitting_width} x {fitting_height} would: give short_side={short_side}"
+        f"{fitting_width} x {fitting_height} would: give {key}={short_side}"
     )

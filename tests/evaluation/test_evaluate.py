@@ -120,8 +120,15 @@ def test_memory(call, monkeypatch):
     report = call(timing_sizes=[16, 64], timed_iterations=1)
     assert [timing["size"] for timing in report["timings"]] == [16]
     assert call.said == ["64 x 64 pixels do not fit the memory of cpu: not timed"]
-    with pytest.raises(ImageError, match=r"^optimising 80 x 80 pixels does not fit .* cpu; give size=40 or less$"):
+    with pytest.raises(ImageError, match=r"^optimising 80 x 80 pixels does not fit .*; 40 x 40 would: give size=40$"):
         call(plan={"size": 80})
+
+    def fail(run, *arguments):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(evaluation.CurveRun, "take_iterations", fail)
+    with pytest.raises(ImageError, match=r"give size=22$"):
+        call(overwrite=True)
 
 
 def test_another_loss_is_said(call, tmp_path):
