@@ -5,6 +5,7 @@ in files and in `Picture`, pixels are uint8 arrays of shape (height, width, 3) i
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,13 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return levels.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def load_image(path: Path | str, *, short_side: int | None = None) -> Tensor:
+def load_image(path: Path | str, *, short_side: int | None = None, say: Callable[[str], None] | None = None) -> Tensor:
     """Read a picture file as an image (3, height, width), float32 in [0, 1]; transparent parts show white.
 
     Args:
         path: see `read_picture`, which also gives the alpha channel.
         short_side: resize to this short side in pixels, up or down, keeping the aspect. None: as it is.
+        say: takes a line if the file is an animation, of which the image is the first frame. None: nothing is said.
 
     Raises:
         ImageError: see `read_picture`.
@@ -72,7 +74,10 @@ def load_image(path: Path | str, *, short_side: int | None = None) -> Tensor:
     """
     if short_side is not None:
         _check_side(short_side)
-    image = to_tensor(flatten_onto_white(read_picture(path, min_short_side=short_side)))
+    picture = read_picture(path, min_short_side=short_side)
+    if say is not None and picture.frame_count > 1:
+        say(f"{path} has {picture.frame_count} frames; the first one is taken")
+    image = to_tensor(flatten_onto_white(picture))
     if short_side is None:
         return image
     height, width = size_for_short_side(image.shape[1], image.shape[2], short_side)

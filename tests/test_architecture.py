@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 # neither upwards nor sideways. Inside one room everything may import everything.
 FLOORS = (
     ("errors",),
-    ("atomic_files", "device", "interruption", "memory", "pixel_decoding"),
+    ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
     ("pictures", "run_state"),
     ("images",),
     ("loss_networks", "losses", "sheets", "transform_nets"),

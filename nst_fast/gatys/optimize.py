@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +77,7 @@ def optimize_image(
     folder = output.with_suffix(".run")
     _check_output(output, film, frames_every_iterations, log_every_iterations, save_every_iterations)
     chosen_device = choose_device(device)
-    pictures = _load_pictures(content, style, plan)
+    pictures = _load_pictures(content, style, plan, say)
     height, width = pictures.content.shape[1:]
     identity = {
         **plan.as_plain_values(),
@@ -122,12 +121,11 @@ def optimize_image(
     save_image(picture, output)
     if interruption.signal_number is not None and run.step < run.iterations:
         say(f"stopped at iteration {run.step} of {run.iterations}; {output} is as of now, the same command goes on")
-        if interruption.signal_number == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+        interruption.act()
     if film_path is not None:
         write_film(progress.frames, picture, film_path)
     run.save(finished=True)
+    interruption.act()  # one that came in the last iteration: whatever was to follow is not wanted
     return OptimizationResult(output, film_path, run.terms, run.step, time.monotonic() - began)
 
 
@@ -144,7 +142,9 @@ def _check_output(output: Path, film: str | None, frames_every: int | None, log_
             raise SettingError(f"{name} is {value}; it must be at least 1")
 
 
-def _load_pictures(content: str | Path, style: str | Path | Sequence[str | Path], plan: Plan) -> Pictures:
+def _load_pictures(
+    content: str | Path, style: str | Path | Sequence[str | Path], plan: Plan, say: Callable[[str], None]
+) -> Pictures:
     files = [style] if isinstance(style, str | Path) else list(style)
     if not files:
         raise SettingError("no painting was given; give style=FILE")
@@ -152,9 +152,9 @@ def _load_pictures(content: str | Path, style: str | Path | Sequence[str | Path]
         raise SettingError(
             f"style_weights has {len(plan.style_weights)} numbers for {len(files)} paintings; give one for each"
         )
-    content_image = load_image(content, short_side=plan.short_side)
+    content_image = load_image(content, short_side=plan.short_side, say=say)
     style_side = plan.style_short_side or min(content_image.shape[1:])
-    return Pictures(content_image, [load_image(file, short_side=style_side) for file in files])
+    return Pictures(content_image, [load_image(file, short_side=style_side, say=say) for file in files])
 
 
 def find_state(folder: Path, output: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nst_fast.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from nst_fast.device import choose_device
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.images import Picture, resize, size_for_long_side, to_tensor, to_uint8
+from nst_fast.inference.engines.torch_engine import TorchEngine
+from nst_fast.inference.steady import SteadyStylizer, check_pixels
 from nst_fast.memory import is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 
@@ -60,6 +61,7 @@ class Stylizer:
         # Not channels_last: on two CPU cores (AVX-512, torch 2.15) at 640x360 that took 70 ms against 63 for realtime
         # and 392 against 351 for johnson at width 32 in fp32, 26 against 21 and 243 against 202 in bf16.
         self.network = copy.deepcopy(checkpoint.network).eval().requires_grad_(False).to(self.device)
+        self._engine = TorchEngine(self.network, self.device, PRECISIONS[precision])
 
     def stylize(self, image: Tensor) -> Tensor:
         """Paint one image or a batch of equal size; the size is kept exactly.
@@ -81,16 +83,41 @@ class Stylizer:
             )
         height, width = image.shape[-2:]
         batch = image if image.ndim == 4 else image.unsqueeze(0)
-        with torch.inference_mode(), _explained_memory(height, width, self.device):
-            padded = pad_to_stride(
-                batch.to(self.device, torch.float32), self.network.stride, min_side=self.network.min_side
-            )
-            with torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=self.precision != "fp32"):
-                painted = self.network(padded)
-            painted = painted[..., :height, :width].float().to(image.device)
-        # Outside inference mode, so that the result is an ordinary tensor, which a caller may optimise further.
-        painted = painted.clamp(0, 1)
+        with _explained_memory(height, width, self.device):
+            painted = self._engine.paint_images(batch).to(image.device)
+            # Outside inference mode, so that the result is an ordinary tensor, which a caller may optimise further.
+            painted = painted.clone() if painted.is_inference() else painted
         return painted if image.ndim == 4 else painted.squeeze(0)
+
+    def stylize_pixels(self, rgb: np.ndarray) -> np.ndarray:
+        """Paint pixels, such as a film's frames, by the shortest way; the size is kept exactly.
+
+        Args:
+            rgb: (H, W, 3) or (B, H, W, 3) with H, W >= 1, uint8 in [0, 255].
+
+        Returns:
+            The same shape, uint8, in an array of its own.
+
+        Raises:
+            SettingError: another shape or dtype.
+            ImageError: the pictures do not fit into memory.
+        """
+        check_pixels(rgb, (3, 4))
+        batch = rgb if rgb.ndim == 4 else rgb[None]
+        with _explained_memory(*batch.shape[1:3], self.device):
+            painted = self._engine.paint_pixels(batch)
+        return painted if rgb.ndim == 4 else painted[0]
+
+    def steady(self, smoothing: float) -> SteadyStylizer:
+        """A painter of films that carries the smoothed statistics of instance normalisation from frame to frame.
+
+        Args:
+            smoothing: share of the past, 0 (each frame by itself) to below 1.
+
+        Raises:
+            SettingError: `smoothing` is out of range.
+        """
+        return SteadyStylizer(self._engine, smoothing)
 
     def stylize_picture(self, picture: Picture, *, size: int | None = None) -> Picture:
         """Paint the pixels of a picture file; width, height and alpha stay as they are.
@@ -111,31 +138,12 @@ class Stylizer:
         """
         height, width = picture.rgb.shape[:2]
         work_height, work_width = (height, width) if size is None else size_for_long_side(height, width, size)
-        with torch.inference_mode(), _explained_memory(work_height, work_width, self.device):
+        with _explained_memory(work_height, work_width, self.device):
             rgb = picture.rgb
             if picture.alpha is not None:
                 rgb = np.where(picture.alpha[..., None] == 0, np.uint8(255), rgb)
             painted = self.stylize(resize(to_tensor(rgb), work_height, work_width))
             return Picture(to_uint8(resize(painted, height, width)), picture.alpha)
-
-
-def pad_to_stride(images: Tensor, stride: int, *, min_side: int) -> Tensor:
-    """Pad on the right and below until both sides are multiples of `stride` and at least `min_side` pixels.
-
-    Mirrored where there are enough pixels to mirror, so that the instance norm's statistics stay those of the
-    picture; where there are not, the last row or column is repeated.
-
-    Args:
-        images: (B, 3, H, W), H, W >= 1.
-        min_side: in pixels; a multiple of `stride`.
-    """
-    for axis in (-2, -1):
-        side = images.shape[axis]
-        missing = max(min_side, -(-side // stride) * stride) - side
-        if missing:
-            padding = (0, 0, 0, missing) if axis == -2 else (0, missing, 0, 0)
-            images = functional.pad(images, padding, mode="reflect" if missing < side else "replicate")
-    return images
 
 
 def _check_precision(precision: str, device: torch.device) -> None:

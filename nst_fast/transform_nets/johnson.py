@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from nst_fast.errors import SettingError
 from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, ToColours, UpsampleConvNorm
+from nst_fast.transform_nets.statistics import Chain, Statistics
 
 
 class JohnsonNet(nn.Module):
@@ -27,16 +28,21 @@ class JohnsonNet(nn.Module):
         if width < 1:
             raise SettingError(f"transform_net.width is {width}; it must be at least 1")
         self.arguments = {"width": width}
-        self.encoder = nn.Sequential(
+        self.encoder = Chain(
             ConvNorm(3, width, 9), ConvNorm(width, 2 * width, 3, stride=2), ConvNorm(2 * width, 4 * width, 3, stride=2)
         )
-        self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(5)))
-        self.decoder = nn.Sequential(
+        self.residual = Chain(*(ResidualBlock(4 * width) for _ in range(5)))
+        self.decoder = Chain(
             UpsampleConvNorm(4 * width, 2 * width, "nearest"),
             UpsampleConvNorm(2 * width, width, "nearest"),
             ToColours(width, 9),
         )
 
-    def forward(self, photos: Tensor) -> Tensor:
-        """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape."""
-        return self.decoder(self.residual(self.encoder(photos)))
+    def forward(self, photos: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape.
+
+        Args:
+            statistics: of the normalisations, see `paint_with_statistics`. None: measured on each photo.
+        """
+        hidden = self.residual(self.encoder(photos, statistics), statistics)
+        return self.decoder(hidden, statistics)

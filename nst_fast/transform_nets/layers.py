@@ -2,12 +2,14 @@
 
 from torch import Tensor, nn
 
+from nst_fast.transform_nets.statistics import Chain, InstanceNorm, Statistics
 
-class ConvNorm(nn.Sequential):
+
+class ConvNorm(Chain):
     """Reflection padding, convolution and instance normalisation, then perhaps a ReLU.
 
-    Reflection padding leaves no dark border (zeros would). Instance normalisation: Ulyanov et al. 2016
-    (arXiv 1607.08022). The convolution has no bias: the normalisation would take it off again.
+    Reflection padding leaves no dark border (zeros would). The convolution has no bias: the normalisation would take
+    it off again.
     """
 
     def __init__(
@@ -23,7 +25,7 @@ class ConvNorm(nn.Sequential):
                 padding_mode="reflect",
                 bias=False,
             ),
-            nn.InstanceNorm2d(out_channels, affine=True),
+            InstanceNorm(out_channels),
         ]
         if relu:
             parts.append(nn.ReLU(inplace=True))
@@ -38,12 +40,12 @@ class ResidualBlock(nn.Module):
         self.first = ConvNorm(channels, channels, 3)
         self.second = ConvNorm(channels, channels, 3, relu=False)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        return hidden + self.second(self.first(hidden))
+        return hidden + self.second(self.first(hidden, statistics), statistics)
 
 
-class UpsampleConvNorm(nn.Sequential):
+class UpsampleConvNorm(Chain):
     """Twice the size, then a convolution: no checkerboards (Odena et al. 2016, Distill).
 
     Args:

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from nst_fast.errors import SettingError
 from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, ToColours, UpsampleConvNorm
+from nst_fast.transform_nets.statistics import Chain, Statistics
 
 
 class RealtimeNet(nn.Module):
@@ -30,14 +31,19 @@ class RealtimeNet(nn.Module):
         if width < 4 or width % 4:
             raise SettingError(f"transform_net.width is {width}; it must be a multiple of 4, such as 32")
         self.arguments = {"width": width}
-        self.encoder = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(48, width, 3))
-        self.residual = nn.Sequential(*(ResidualBlock(width) for _ in range(5)))
-        self.decoder = nn.Sequential(
+        self.encoder = Chain(nn.PixelUnshuffle(4), ConvNorm(48, width, 3))
+        self.residual = Chain(*(ResidualBlock(width) for _ in range(5)))
+        self.decoder = Chain(
             UpsampleConvNorm(width, width // 2, "bilinear"),
             UpsampleConvNorm(width // 2, width // 4, "bilinear"),
             ToColours(width // 4, 3),
         )
 
-    def forward(self, photos: Tensor) -> Tensor:
-        """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape."""
-        return self.decoder(self.residual(self.encoder(photos)))
+    def forward(self, photos: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape.
+
+        Args:
+            statistics: of the normalisations, see `paint_with_statistics`. None: measured on each photo.
+        """
+        hidden = self.residual(self.encoder(photos, statistics), statistics)
+        return self.decoder(hidden, statistics)

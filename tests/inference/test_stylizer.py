@@ -5,10 +5,11 @@ import torch
 from nst_fast import device
 from nst_fast.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from nst_fast.errors import CheckpointError, ImageError, SettingError
-from nst_fast.images import Picture, resize, to_tensor
+from nst_fast.images import Picture, resize, to_tensor, to_uint8
 from nst_fast.inference import stylizer as stylizer_module
-from nst_fast.inference.stylizer import Stylizer, pad_to_stride
+from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import JohnsonNet, RealtimeNet
+from nst_fast.transform_nets.painter import pad_to_stride
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +256,32 @@ def test_other_errors_are_not_hidden(network, monkeypatch):
     monkeypatch.setattr(stylizer.network, "forward", break_down)
     with pytest.raises(RuntimeError, match="shapes differ"):
         stylizer.stylize(photo(8, 8))
+
+
+def test_pixels_are_painted_as_images(stylizer):
+    """Pixels give the levels of the painted image, singly and as a batch, at any size, in an array of one's own."""
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 21, 30, 3), dtype=np.uint8)
+    painted = stylizer.stylize_pixels(rgb)
+    assert painted.shape == rgb.shape and painted.dtype == np.uint8 and painted.flags.writeable
+    for one, alone in zip(painted, rgb, strict=True):
+        expected = to_uint8(stylizer.stylize(to_tensor(alone)))
+        assert np.abs(one.astype(int) - expected).max() <= 1
+        assert np.abs(stylizer.stylize_pixels(alone).astype(int) - expected).max() <= 1
+
+
+def test_any_array_of_pixels(stylizer):
+    """Read-only and mirrored arrays, as decoders and slices give them, are painted as their copies."""
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    expected = stylizer.stylize_pixels(rgb[:, ::-1].copy())
+    view = rgb[:, ::-1]
+    view.flags.writeable = False
+    assert np.array_equal(stylizer.stylize_pixels(view), expected)
+
+
+def test_wrong_pixels_are_refused(stylizer):
+    """Anything but uint8 pixels is refused in words that say what to give."""
+    with pytest.raises(SettingError) as caught:
+        stylizer.stylize_pixels(np.zeros((8, 8, 3), np.float32))
+    assert str(caught.value) == (
+        "pixels have shape (8, 8, 3) and dtype float32; give (height, width, 3) or (batch, height, width, 3) of uint8"
+    )

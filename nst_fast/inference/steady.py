@@ -1,0 +1,54 @@
+"""Films without pumping: the statistics of instance normalisation are smoothed from frame to frame."""
+
+import numpy as np
+
+from nst_fast.errors import SettingError
+from nst_fast.inference.engines.engine import Engine
+
+
+class SteadyStylizer:
+    """Paints the frames of a film one after the other; comes from `Stylizer.steady`.
+
+    A network that measures its statistics on each frame anew paints a still background in a new brightness whenever
+    something walks through the picture. Here each frame is normalised by
+
+        used = smoothing * used for the last frame + (1 - smoothing) * measured on this frame
+
+    which follows a change with a time constant of 1 / (1 - smoothing) frames.
+
+    Args:
+        smoothing: 0 (each frame by itself) to below 1.
+    """
+
+    def __init__(self, engine: Engine, smoothing: float) -> None:
+        if not 0 <= smoothing < 1:
+            raise SettingError(f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9")
+        self.smoothing = smoothing
+        self._engine = engine
+        self._used: np.ndarray | None = None
+
+    def stylize_pixels(self, frame: np.ndarray) -> np.ndarray:
+        """Paint the next frame, (H, W, 3), uint8, to the same shape.
+
+        Raises:
+            SettingError: another shape or dtype.
+        """
+        check_pixels(frame, (3,))
+        if self.smoothing == 0:
+            return self._engine.paint_pixels(frame[None])[0]
+        share = 1.0 if self._used is None else 1.0 - self.smoothing
+        painted, self._used = self._engine.paint_pixels_with_statistics(frame[None], self._used, share)
+        return painted[0]
+
+    def reset(self) -> None:
+        """Forget the frames so far, as at a scene cut: the next one is normalised by what is measured on it alone."""
+        self._used = None
+
+
+def check_pixels(rgb: np.ndarray, numbers_of_sides: tuple[int, ...]) -> None:
+    """Raise SettingError unless these are pixels: uint8, (..., H, W, 3), none of the sides empty."""
+    if rgb.ndim not in numbers_of_sides or rgb.shape[-1] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
+        batched = " or (batch, height, width, 3)" if 4 in numbers_of_sides else ""
+        raise SettingError(
+            f"pixels have shape {rgb.shape} and dtype {rgb.dtype}; give (height, width, 3){batched} of uint8"
+        )

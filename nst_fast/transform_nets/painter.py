@@ -1,0 +1,62 @@
+"""A network with all that belongs around it: pictures of any size, as pixels or floats, to paintings of that size.
+
+It is one module, so that every engine runs, and every export contains, the same conversion, padding and cropping.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nst_fast.transform_nets.statistics import paint_with_statistics
+
+
+class Painter(nn.Module):
+    """Paints pictures of any size.
+
+    Args:
+        network: one of `TRANSFORM_NETS`.
+        pixels: True: pictures and paintings are (B, H, W, 3), uint8 in [0, 255], as decoders give and encoders take
+            them. False: (B, 3, H, W), float32 in [0, 1].
+    """
+
+    def __init__(self, network: nn.Module, *, pixels: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.pixels = pixels
+
+    def forward(
+        self, pictures: Tensor, given: Tensor | None = None, share: float | Tensor = 1.0
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Paint; with `given` also return the statistics used, see `paint_with_statistics`."""
+        height, width = pictures.shape[1:3] if self.pixels else pictures.shape[2:4]
+        photos = pictures.permute(0, 3, 1, 2).float() / 255 if self.pixels else pictures
+        photos = pad_to_stride(photos, self.network.stride, min_side=self.network.min_side)
+        if given is None:
+            return self._finish(self.network(photos), height, width)
+        painted, used = paint_with_statistics(self.network, photos, given, share)
+        return self._finish(painted, height, width), used
+
+    def _finish(self, painted: Tensor, height: int, width: int) -> Tensor:
+        painted = painted[:, :, :height, :width].float().clamp(0, 1)
+        if not self.pixels:
+            return painted
+        return (painted * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def pad_to_stride(images: Tensor, stride: int, *, min_side: int) -> Tensor:
+    """Pad on the right and below until both sides are multiples of `stride` and at least `min_side` pixels.
+
+    Mirrored where there are enough pixels to mirror, so that the instance norm's statistics stay those of the
+    picture; where there are not, the last row or column is repeated.
+
+    Args:
+        images: (B, 3, H, W), H, W >= 1.
+        min_side: in pixels; a multiple of `stride`.
+    """
+    for axis in (-2, -1):
+        side = images.shape[axis]
+        missing = max(min_side, -(-side // stride) * stride) - side
+        if missing:
+            padding = (0, 0, 0, missing) if axis == -2 else (0, missing, 0, 0)
+            images = functional.pad(images, padding, mode="reflect" if missing < side else "replicate")
+    return images

@@ -1,0 +1,102 @@
+"""The statistics of instance normalisation: measured on the picture, given, or a mixture of both.
+
+A network usually normalises each channel by the mean and the variance that it measures on the picture itself. For a
+tile of a huge picture these would be the wrong ones, and over the frames of a film they make brightness and colour
+pump. So every normalisation takes
+
+    used = given + share * (measured - given)
+
+with share 1 for the usual network, 0 for tiles (given only; Chen et al. 2022, arXiv 2103.11784, who measure them on a
+thumbnail), and anything between for films, where `given` is what the last frame used.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Statistics:
+    """What one forward pass is given, and what it used, layer by layer in the order in which they run.
+
+    Args:
+        given: (B or 1, 2, total channels): means in row 0, biased variances in row 1.
+        share: of what is measured. The number 0.0 measures nothing; a tensor of one value can be any other share,
+            also one that an exported graph is fed with.
+    """
+
+    def __init__(self, given: Tensor, share: float | Tensor) -> None:
+        self.given = given
+        self.share = share
+        self.used: list[Tensor] = []
+        self._channels_passed = 0
+
+    def choose(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and variance to use for the next layer, each (B or 1, C, 1, 1), for its input (B, C, H, W)."""
+        start, end = self._channels_passed, self._channels_passed + hidden.shape[1]
+        used = self.given[:, :, start:end]
+        if not (isinstance(self.share, float) and self.share == 0):
+            mean = hidden.mean((2, 3))
+            # Around the mean, not as a difference of squares, which cancels in float32.
+            variance = (hidden - mean[:, :, None, None]).square().mean((2, 3))
+            used = used + self.share * (torch.stack([mean, variance], 1) - used)
+        self._channels_passed = end
+        self.used.append(used)
+        return used[:, 0, :, None, None], used[:, 1, :, None, None]
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation (Ulyanov et al. 2016, arXiv 1607.08022), by its own statistics or by those handed in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """(B, C, H, W) to the same shape; None: normalised by what is measured on `hidden`, as torch does it."""
+        if statistics is None:
+            return functional.instance_norm(hidden, weight=self.weight, bias=self.bias, eps=self.eps)
+        mean, variance = statistics.choose(hidden)
+        scale = self.weight[:, None, None] * torch.rsqrt(variance + self.eps)
+        return hidden * scale + (self.bias[:, None, None] - mean * scale)
+
+
+class Chain(nn.Sequential):
+    """`nn.Sequential` that hands the statistics on to those of its parts that hold a normalisation."""
+
+    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """(B, C, H, W) through all parts in turn."""
+        if statistics is None:
+            return super().forward(hidden)
+        for part in self:
+            takes_statistics = any(isinstance(module, InstanceNorm) for module in part.modules())
+            hidden = part(hidden, statistics) if takes_statistics else part(hidden)
+        return hidden
+
+
+def count_statistics(network: nn.Module) -> int:
+    """The channels of all normalisations together: the last side of a packed tensor of statistics."""
+    return sum(module.num_features for module in network.modules() if isinstance(module, InstanceNorm))
+
+
+def blank_statistics(network: nn.Module) -> Tensor:
+    """Zeros, (1, 2, total channels), to be given where everything is measured (share 1)."""
+    like = next(network.parameters())
+    return torch.zeros(1, 2, count_statistics(network), dtype=torch.float32, device=like.device)
+
+
+def paint_with_statistics(
+    network: nn.Module, photos: Tensor, given: Tensor, share: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    """Paint with statistics that are given, or mixed with those that are measured.
+
+    Args:
+        network: one of `TRANSFORM_NETS`.
+        photos: (B, 3, H, W) in [0, 1].
+        given: (B or 1, 2, total channels), such as an earlier call returned; see `Statistics`.
+        share: 0.0: only what is given. 1.0: only what is measured on each photo.
+
+    Returns:
+        The paintings, shape and range of `photos`; and the statistics used, (B or 1, 2, total channels).
+    """
+    statistics = Statistics(given, share)
+    painted = network(photos, statistics)
+    return painted, torch.cat(statistics.used, 2)

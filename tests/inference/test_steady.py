@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from nst_fast.errors import SettingError
+from nst_fast.inference.stylizer import Stylizer
+from nst_fast.transform_nets import RealtimeNet
+from nst_fast.transform_nets.statistics import blank_statistics, paint_with_statistics
+
+
+@pytest.fixture(scope="module")
+def stylizer():
+    torch.manual_seed(0)
+    return Stylizer(RealtimeNet(width=4), device="cpu")
+
+
+def frame(seed: int, height: int = 22, width: int = 30) -> np.ndarray:
+    """A frame of noise, the brighter the higher the seed."""
+    return np.random.default_rng(seed).integers(40 * seed, 40 * seed + 60, (height, width, 3), dtype=np.uint8)
+
+
+def test_the_first_frame_is_painted_as_a_picture(stylizer):
+    """With no frame before, and after a reset, a frame is painted within a level of what it is painted by itself."""
+    steady = stylizer.steady(0.9)
+    for seed in (1, 2):
+        alone = stylizer.stylize_pixels(frame(seed)).astype(int)
+        assert np.abs(steady.stylize_pixels(frame(seed)) - alone).max() <= 1
+        assert np.abs(steady.stylize_pixels(frame(4)) - stylizer.stylize_pixels(frame(4)).astype(int)).max() > 1
+        steady.reset()
+
+
+def test_statistics_follow_the_stated_formula(stylizer):
+    """The third frame is painted with the moving average of the statistics, as the class's docstring writes it."""
+    steady = stylizer.steady(0.75)
+    used = blank_statistics(stylizer.network)
+    for number, seed in enumerate((1, 4, 2)):
+        pixels = frame(seed, 24, 32)
+        painted = steady.stylize_pixels(pixels)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+        expected, used = paint_with_statistics(stylizer.network, image, used, 0.25 if number else 1.0)
+        levels = (expected[0] * 255).round().permute(1, 2, 0).numpy()
+        assert np.abs(painted - levels).max() <= 1
+
+
+def test_smoothing_of_nothing(stylizer):
+    """With smoothing 0 each frame is painted as by itself, bit for bit."""
+    steady = stylizer.steady(0)
+    for seed in (1, 4):
+        assert np.array_equal(steady.stylize_pixels(frame(seed)), stylizer.stylize_pixels(frame(seed)))
+
+
+def test_a_still_part_pumps_less(stylizer):
+    """Where a bright square comes and goes beside a still half, that half changes less when smoothed."""
+
+    def changes(paint) -> float:
+        still, last, total = frame(2, 32, 64), None, 0.0
+        for number in range(6):
+            pixels = still.copy()
+            pixels[:, 48:] = 255 if number % 2 else 0
+            corner = paint(pixels)[:16, :16].astype(float)
+            total += 0 if last is None else np.abs(corner - last).mean()
+            last = corner
+        return total
+
+    assert changes(stylizer.steady(0.9).stylize_pixels) < 0.5 * changes(stylizer.stylize_pixels)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1, 7])
+def test_impossible_smoothing(stylizer, smoothing):
+    """A share of the past outside [0, 1) is refused."""
+    with pytest.raises(SettingError) as caught:
+        stylizer.steady(smoothing)
+    assert str(caught.value) == f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9"
+
+
+def test_frames_come_singly(stylizer):
+    """A batch is refused, since its frames would all be smoothed alike."""
+    with pytest.raises(SettingError) as caught:
+        stylizer.steady(0.5).stylize_pixels(np.zeros((2, 8, 8, 3), np.uint8))
+    assert str(caught.value) == "pixels have shape (2, 8, 8, 3) and dtype uint8; give (height, width, 3) of uint8"
