@@ -108,6 +108,7 @@ print(estimate_bytes(network, taps, size, size), 1024 * (resource.getrusage(reso
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has another unit elsewhere")
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_estimate_is_what_a_process_takes(size):
