@@ -12,6 +12,7 @@ from torch import nn
 
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import TransformNet
+from nst_fast.transform_nets.layers import SmoothUpsampleConv
 
 # The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
 _WARM_UP_CALLS = 3
@@ -130,23 +131,18 @@ def _summarise(
 @torch.no_grad()
 def count_operations_per_pixel(network: nn.Module) -> float:
     """The floating-point operations of all convolutions for one pixel; a multiplication and an addition are two."""
-    network = _on_meta(network)
     operations = 0
 
-    def count(layer: nn.Conv2d, _given: object, result: torch.Tensor) -> None:
+    def count(layer: nn.Conv2d | SmoothUpsampleConv, _given: object, result: torch.Tensor) -> None:
         nonlocal operations
         operations += 2 * layer.weight[0].numel() * result.numel()
 
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
-    network(torch.empty(1, 3, 64, 64, device="meta"))
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | SmoothUpsampleConv)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    network(torch.zeros(1, 3, 64, 64, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return operations / 64**2
-
-
-def _on_meta(network: nn.Module) -> nn.Module:
-    with torch.device("meta"):
-        return type(network)(**network.arguments)
 
 
 def describe_computer() -> dict[str, str | int]:

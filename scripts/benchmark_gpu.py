@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from nst_fast.benchmark import count_operations_per_pixel, describe_computer
 from nst_fast.cli.benchmark import size_in_pixels
 from nst_fast.transform_nets import TRANSFORM_NETS, TransformNet, build_transform_net
+from nst_fast.transform_nets.layers import SmoothUpsampleConv
 
 NUMBER_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -66,7 +67,7 @@ def count_bytes_per_pixel(network: TransformNet, bytes_per_number: int) -> float
         numbers += given[0].numel() + 2 * result.numel()
 
     for module in twin.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | SmoothUpsampleConv):
             module.register_forward_hook(note)
     twin(torch.empty(1, 3, 64, 64, device="meta"))
     return numbers * bytes_per_number / 64**2
