@@ -14,11 +14,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.pictures import IMAGE_SUFFIXES, Picture, flatten_onto_white, read_picture, write_picture
+from nst_fast.pictures import (
+    IMAGE_SUFFIXES,
+    Picture,
+    decode_picture,
+    encode_picture,
+    flatten_onto_white,
+    read_picture,
+    write_picture,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Picture",
+    "decode_picture",
+    "encode_picture",
     "find_images",
     "load_image",
     "read_picture",
@@ -141,10 +151,13 @@ def _check_side(pixels: int) -> None:
         raise SettingError(f"a side of {pixels} pixels was asked for; give at least 1")
 
 
-def find_images(folder: Path | str) -> list[Path]:
+def find_images(folder: Path | str, *, also: frozenset[str] = frozenset()) -> list[Path]:
     """All picture files below a folder, by suffix in either case, sorted by path; an empty list if there are none.
 
     Hidden files and folders (leading dot) are left out, since unfinished files carry such names.
+
+    Args:
+        also: more suffixes to look for, in lower case, such as .mp4.
 
     Raises:
         ImageError: the folder is missing, is a file, or cannot be listed.
@@ -160,11 +173,9 @@ def find_images(folder: Path | str) -> list[Path]:
         ) from error
 
     found: list[str] = []
+    suffixes = IMAGE_SUFFIXES | also
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.join(parent, name) for name in files if _is_image_name(name)]
+        files = [name for name in files if not name.startswith(".")]
+        found += [os.path.join(parent, name) for name in files if os.path.splitext(name)[1].lower() in suffixes]
     return [Path(name) for name in sorted(found)]
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

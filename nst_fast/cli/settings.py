@@ -83,6 +83,7 @@ class TrainSettings:
     save_every_steps: int = _setting(100, "steps between two saved states")
     strip_every_steps: int = _setting(200, "steps between two strips of held-out photos")
     overwrite: bool = _setting(False, "begin anew, whatever the run's folder holds")
+    live: bool = _setting(False, "a page in the browser shows how it goes and paints the webcam, see nst-fast live")
 
 
 def list_settings(schema: type = TrainSettings, prefix: str = "") -> list[tuple[str, Any, str]]:

@@ -127,19 +127,22 @@ def read_photos(
     return photos
 
 
-def read_held_out(files: list[Path], say: Callable[[str], None]) -> Tensor:
+def read_held_out(files: list[Path], say: Callable[[str], None], size: int = HELD_OUT_SIZE) -> Tensor:
     """The photos that are measured and shown, never trained on.
 
+    Args:
+        size: pixels; another one cuts the same middle and scales it.
+
     Returns:
-        Shape (N, 3, 256, 256), float32, RGB in [0, 1], on the CPU; N may be 0.
+        Shape (N, 3, size, size), float32, RGB in [0, 1], on the CPU; N may be 0.
     """
     crops = []
     for file in files:
         try:
-            crops.append(cut_centre(read_photo(file, HELD_OUT_SHORT_SIDE), HELD_OUT_SIZE))
+            crops.append(cut_centre(read_photo(file, round(size * HELD_OUT_SHORT_SIDE / HELD_OUT_SIZE)), size))
         except ImageError as error:
             say(str(error))
-    return torch.stack(crops) if crops else torch.empty(0, 3, HELD_OUT_SIZE, HELD_OUT_SIZE)
+    return torch.stack(crops) if crops else torch.empty(0, 3, size, size)
 
 
 def sample_photos(photos: ContentImages, count: int) -> Tensor:

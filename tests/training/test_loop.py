@@ -698,3 +698,13 @@ def test_the_recipe_is_not_changed(start):
     recipe = copy.deepcopy(RECIPE)
     start(recipe=recipe)
     assert recipe == RECIPE
+
+
+def test_each_moment_is_shown_to_who_watches(start):
+    """That is the start and every logged step with its losses, and the network that becomes the checkpoint."""
+    moments = []
+    result = start(watch=lambda moment: moments.append((moment.step, moment.steps, set(moment.terms), moment.network)))
+    assert [(step, steps) for step, steps, _, _ in moments] == [(step, 8) for step in (0, 2, 3, 4, 6, 8)]
+    assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
+    watched = list(moments[-1][3].state_dict().values())
+    assert all(torch.equal(a, b) for a, b in zip(watched, weights_of(result), strict=True))
