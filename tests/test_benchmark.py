@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nst_fast.benchmark import (
     Candidate,
@@ -10,6 +11,7 @@ from nst_fast.benchmark import (
     count_operations_per_pixel,
     describe_computer,
     measure_candidates,
+    measure_film,
 )
 from nst_fast.transform_nets import JohnsonNet, RealtimeNet
 
@@ -52,3 +54,15 @@ def test_a_network_is_a_candidate():
     (measured,) = measure_candidates([candidate], 16, 24, seconds=0.001)
     assert (measured.network, measured.engine) == ("mine", "torch on cpu in fp32, 1 thread")
     assert measured.milliseconds_50 > 0 and measured.start_seconds > 0
+
+
+def test_a_film_is_timed_from_file_to_file(tmp_path):
+    """An animation is painted to a film of its frames; what the network alone reaches stands beside it."""
+    pytest.importorskip("av")
+    frames = [Image.new("RGB", (24, 16), (number * 40, 0, 90)) for number in range(6)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=40)
+    measured = measure_film("mine", RealtimeNet(width=4), tmp_path / "a.gif", device="cpu", threads=1)
+    assert (measured.width, measured.height, measured.frames) == (24, 16, 6)
+    assert measured.frames_per_second == pytest.approx(5 / measured.seconds)
+    assert measured.alone_frames_per_second > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
