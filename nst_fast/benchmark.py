@@ -70,7 +70,7 @@ class FilmMeasurement:
 
     Attributes:
         frames_per_second: from the first frame that was painted to the film's taking its name.
-        alone_frames_per_second: of the network by itself at this size, with smoothed statistics as the film; the better
+        alone_frames_per_second: of the network by itself at this size, smoothing as for the film; the better
             of a measurement before and one after it.
     """
 
