@@ -19,6 +19,8 @@ from nst_fast.inference.tiling import estimate_bytes_per_pixel, paint_in_tiles, 
 from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 
+# Whatever memory is left: tiles of that would be as large as the picture.
+_NEVER_TILED_PIXELS = 768 * 768
 TILES = ("auto", "always", "never")
 
 
@@ -149,6 +151,8 @@ class Stylizer:
         """Whether `stylize_picture` paints in tiles where it works at this size in pixels."""
         if self._tiles != "auto":
             return self._tiles == "always"
+        if height * width <= _NEVER_TILED_PIXELS:
+            return False
         free = available_bytes(self.device)
         return free is not None and height * width * estimate_bytes_per_pixel(self.network) > free / 2
 

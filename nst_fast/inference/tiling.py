@@ -125,17 +125,15 @@ def measure_receptive_radius(network: nn.Module) -> int:
 @torch.no_grad()
 def estimate_bytes_per_pixel(network: nn.Module) -> float:
     """What painting takes of memory for each pixel of a picture, roughly: copies of the largest layer in float32."""
-    largest = 0
+    largest, side = 0, 64
 
     def note(_layer: nn.Module, _given: object, result: torch.Tensor) -> None:
         nonlocal largest
         largest = max(largest, result.numel())
 
-    side = 64
-    with torch.device("meta"):
-        twin = type(network)(**network.arguments)
-    for module in twin.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(note)
-    twin(torch.empty(1, 3, side, side, device="meta"))
+    # Run for good, not on the meta device, whose first use takes seconds of imports.
+    hooks = [module.register_forward_hook(note) for module in network.modules() if not list(module.children())]
+    network(torch.zeros(1, 3, side, side, device=next(network.parameters()).device))
+    for hook in hooks:
+        hook.remove()
     return _COPIES * 4 * largest / side**2
