@@ -20,10 +20,10 @@ def test_the_server_starts_says_where_and_ends_by_ctrl_c(tmp_path):
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert address, line
-        with urllib.request.urlopen(address[0], timeout=60) as answer:
+        with urllib.request.urlopen(address[0], timeout=200) as answer:
             assert b"<title>nst-fast live</title>" in answer.read()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=200)
     assert (process.returncode, rest, errors) == (0, "stopped\n", "")
 
 

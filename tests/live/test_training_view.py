@@ -44,11 +44,11 @@ def test_the_network_of_the_moment_paints(client, view, encode, decode, photo, t
         expected = view.style.stylizer.stylize_pixels(photo)
         with torch.no_grad():
             for weight in network.parameters():
-                weight.normal_()  # the training goes on
+                weight.mul_(1.5)  # the training goes on
         answer = client.post("/api/stylize?format=png", content=encode(photo, "PNG"))
         paintings.append(decode(answer.content))
-        assert np.array_equal(paintings[-1], expected)
-    assert not np.array_equal(*paintings)
+        assert np.abs(paintings[-1].astype(int) - expected).max() <= 1
+    assert np.abs(paintings[0].astype(int) - paintings[1]).mean() > 3
     training = client.get("/api/training").json()
     assert (training["step"], training["steps"]) == (20, 30)
     assert training["losses"] == [{"step": 10, "total": 0.2, "style": 0.1}, {"step": 20, "total": 0.1, "style": 0.1}]

@@ -3,7 +3,7 @@
 import { Pace } from "./pace.js";
 import { Painter } from "./painter.js";
 import { Recorder, fileName, paintFilm, save } from "./saving.js";
-import { closeVideo, explainCamera, listCameras, openCamera, openFilm, openPhoto, scaled } from "./sources.js";
+import { MOST_PHOTO_SIDE, closeVideo, explainCamera, listCameras, openCamera, openFilm, openPhoto, scaled } from "./sources.js";
 import { listenToKeys } from "./keys.js";
 import { showStyles } from "./styles.js";
 import { watchTraining } from "./training.js";
@@ -161,7 +161,7 @@ function isNew() {
 async function paintOne() {
   const from = source;
   const still = frozen ?? source.bitmap;
-  const bitmap = await (frozen ? createImageBitmap(frozen) : scaled(still ?? video, pace.longSide, Boolean(still)));
+  const bitmap = await (frozen ? createImageBitmap(frozen) : still ? scaled(still, pace.automatic ? MOST_PHOTO_SIDE : pace.fixed, true) : scaled(video, pace.longSide));
   const began = performance.now();
   painter.paint(bitmap, howToPaint(!still)).then(
     (result) => {
@@ -295,7 +295,8 @@ async function savePicture() {
 
 async function paintWhole(file, name) {
   say("Painting the photo at its own size …");
-  const answer = await fetch(`api/stylize?style=${encodeURIComponent(name)}`, { method: "POST", body: file });
+  const size = pace.automatic ? "" : `&size=${pace.fixed}`; // the strokes that are shown
+  const answer = await fetch(`api/stylize?style=${encodeURIComponent(name)}${size}`, { method: "POST", body: file });
   if (!answer.ok) {
     throw new Error((await answer.text()).trim());
   }

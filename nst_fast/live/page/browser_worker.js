@@ -21,7 +21,12 @@ async function load(message) {
 
 function open(network) {
   if (!sessions.has(network)) {
-    const session = ort.InferenceSession.create(network, { executionProviders: [provider], logSeverityLevel: 3 });
+    const session = ort.InferenceSession.create(network, {
+      executionProviders: [provider],
+      logSeverityLevel: 3,
+      // Threads that wait go to sleep: the camera and the page need the processor too.
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
+    });
     session.catch(() => sessions.delete(network));
     sessions.set(network, session);
   }

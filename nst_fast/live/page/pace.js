@@ -33,7 +33,7 @@ export class Pace {
   count(now, delay) {
     this.times.push(now);
     this.delays.push(delay);
-    while (this.times.length > 60 || this.times[0] < now - 2000) {
+    while (this.times.length > 60 || (this.times.length > 5 && this.times[0] < now - 2000)) {
       this.times.shift();
       this.delays.shift();
     }
@@ -42,9 +42,9 @@ export class Pace {
     }
   }
 
-  /** Frames a second and milliseconds, the medians of the last two seconds; null where nothing is shown. */
+  /** Frames a second and the median milliseconds, of two seconds or five frames; null where nothing is shown. */
   figures(now) {
-    if (this.times.length < 3 || this.times.at(-1) < now - 2000) {
+    if (this.times.length < 3 || this.times.at(-1) < now - 10000) {
       return null;
     }
     const rate = ((this.times.length - 1) * 1000) / (this.times.at(-1) - this.times[0]);

@@ -1,6 +1,6 @@
 // Where frames come from: the camera, a photo, or a film.
 
-const MOST_PHOTO_SIDE = 1280;
+export const MOST_PHOTO_SIDE = 1280;
 
 /** What a failed start of the camera means, in words for its user. */
 export function explainCamera(error) {
