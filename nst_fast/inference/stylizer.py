@@ -33,8 +33,9 @@ class Stylizer:
         checkpoint: a shipped style's name, a checkpoint file, a loaded checkpoint, or a bare network.
         device: cpu, cuda, cuda:1, mps. None: the first that is there of cuda, mps, cpu.
         precision: fp32, or with autocast bf16 or fp16; the result is float32 in each case.
-        engine: torch, which is bit for bit the bare network; compile, onnxruntime or openvino, which are faster and
-            differ by at most a level of 255 in fp32; auto: the fastest that is installed, see `choose_engine`.
+        engine: torch, whose `stylize` is bit for bit the bare network; compile, onnxruntime or openvino, which are
+            faster and differ by at most a level of 255 in fp32; auto: the fastest that is installed, see
+            `choose_engine`.
         threads: of the network on the CPU; for torch and compile it counts for the whole process. None: one for each
             core.
         tiles: auto, which paints picture files in tiles when they would take more than half of the memory that is
