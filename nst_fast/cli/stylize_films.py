@@ -101,14 +101,13 @@ def _paint_film(
     )
     terminal = sys.stderr.isatty()
     # In a file each look at the bar is one more line.
-    looks = {} if terminal else {"mininterval": 10, "delay": 10}
+    looks = {} if terminal else {"mininterval": 10.0, "delay": 10.0}
     with tqdm(desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, **looks) as bar:
 
         def watch(progress: FilmProgress) -> bool:
             if progress.frames_now == 1:
-                bar.reset(progress.frame_count)
-                bar.initial = progress.frames - 1
-                bar.n = progress.frames - 1
+                bar.total = progress.frame_count
+                bar.initial = bar.n = progress.frames - 1
             bar.update(1)
             return interruption.signal_number is None
 

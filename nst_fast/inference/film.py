@@ -20,7 +20,7 @@ from nst_fast.images import Picture, size_for_long_side
 from nst_fast.inference.film_formats import ANIMATION_SUFFIXES, Encoding, choose_encoding, is_film
 from nst_fast.inference.film_joining import join_film
 from nst_fast.inference.film_reader import Colour, Damage, FilmInfo, Frame, probe_film, read_frames, shorten
-from nst_fast.inference.film_segments import SegmentFolder, find_encoder, write_segments
+from nst_fast.inference.film_segments import SegmentFolder, check_encoder, write_segments
 from nst_fast.inference.overlap import run_ahead
 from nst_fast.inference.scene_cuts import SceneCuts
 from nst_fast.inference.stylizer import Stylizer
@@ -165,7 +165,7 @@ def stylize_film(
         result = _write_animation(frames, opened, target, progress)
     else:
         encoding = choose_encoding(target.suffix, codec=settings.codec, crf=settings.crf, effort=settings.effort)
-        find_encoder(encoding)
+        check_encoder(encoding, opened.info)
         result = _write_film(stylizer, painter, opened, target, settings, encoding, damage, progress)
     remarks = [f"{source} {phrase}" for phrase in (*opened.info.remarks, *result.remarks, *damage.describe())]
     return replace(result, remarks=remarks)

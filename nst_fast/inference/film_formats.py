@@ -34,6 +34,7 @@ class Encoder:
         worst_crf: the highest that the encoder takes.
         efforts: the encoder's options for each of EFFORTS.
         odd_sizes: whether it takes odd widths and heights at half the resolution of colour.
+        least_side: in pixels; below it x265 4.1 writes beyond its memory, and SVT-AV1 refuses.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Encoder:
     worst_crf: int
     efforts: dict[str, dict[str, str]]
     odd_sizes: bool = False
+    least_side: int = 1
 
 
 # Paintings are all texture, which costs far more bits than film: the factors are higher than is usual for films.
@@ -60,6 +62,7 @@ ENCODERS = {
             "medium": {"preset": "medium", "x265-params": "log-level=error"},
             "slow": {"preset": "slow", "x265-params": "log-level=error"},
         },
+        least_side=64,
     ),
     "vp9": Encoder(
         "libvpx-vp9",
@@ -76,6 +79,7 @@ ENCODERS = {
         30,
         63,
         {"fast": {"preset": "9"}, "medium": {"preset": "8"}, "slow": {"preset": "4"}},
+        least_side=64,
     ),
 }
 _CODECS_OF_WEBM = ("vp9", "av1")

@@ -66,8 +66,10 @@ def _read_segments(segments: list[Path], stream: Any) -> Iterator[tuple[float, i
                 if packet.pts is None:
                     continue
                 # An encoder that begins anew may go back a little in the order of decoding, never of showing.
-                packet.dts = packet.dts if last is None else max(packet.dts, last + 1)
+                moved = 0 if last is None else max(0, last + 1 - packet.dts)
+                packet.dts += moved
                 last = packet.dts
+                packet.duration = max(0, packet.duration - moved)
                 packet.stream = stream
                 number += 2
                 yield float(packet.dts * packet.time_base), number, packet

@@ -68,14 +68,19 @@ class SegmentFolder:
     def measure_end(self) -> int | None:
         """When the last painted frame ends, in units of the film's time base; None: there is none."""
         segments = self.list_segments()
-        return max(time + duration for time, duration in self._list_times(segments[-1])) if segments else None
+        if not segments:
+            return None
+        packets = self._list_times(segments[-1])
+        # The container counts durations in the order of decoding; `_write_segment` sees to it that their sum is right.
+        (_, first_decoded, _), (_, last_decoded, duration) = packets[0], packets[-1]
+        return min(time for time, _, _ in packets) + last_decoded - first_decoded + duration
 
     def _last_time(self) -> int | None:
         segments = self.list_segments()
-        return max(time for time, _ in self._list_times(segments[-1])) if segments else None
+        return max(time for time, _, _ in self._list_times(segments[-1])) if segments else None
 
-    def _list_times(self, segment: Path) -> list[tuple[int, int]]:
-        """Time and duration of each frame, in the order of decoding, in units of the film's time base."""
+    def _list_times(self, segment: Path) -> list[tuple[int, int, int]]:
+        """When each frame is shown, decoded, and for how long, in the order of decoding and the film's time base."""
         import av
 
         with av.open(str(segment)) as container:
@@ -83,13 +88,22 @@ class SegmentFolder:
             # The container may divide the unit further.
             scale = Fraction(stream.time_base) / self._time_base
             packets = [packet for packet in container.demux(stream) if packet.pts is not None]
-            return [(int(packet.pts * scale), int((packet.duration or 0) * scale)) for packet in packets]
+            return [
+                (int(packet.pts * scale), int(packet.dts * scale), int((packet.duration or 0) * scale))
+                for packet in packets
+            ]
 
 
-def find_encoder(encoding: Encoding) -> None:
-    """Raises SettingError where this PyAV lacks the encoder."""
+def check_encoder(encoding: Encoding, info: FilmInfo) -> None:
+    """Raises SettingError where the film is too small for the encoder, or this PyAV lacks it."""
     import av
 
+    least_side = ENCODERS[encoding.codec].least_side
+    if min(info.width, info.height) < least_side:
+        raise SettingError(
+            f"{info.path} has {info.width} x {info.height} pixels, and {encoding.codec} needs {least_side} on each "
+            f"side; choose the codec h264 or vp9"
+        )
     if ENCODERS[encoding.codec].name not in av.codecs_available:
         there = [codec for codec, encoder in ENCODERS.items() if encoder.name in av.codecs_available]
         raise SettingError(
@@ -129,24 +143,29 @@ def _write_segment(
     options = {"movie_timescale": str(info.time_base.denominator)}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = _add_stream(container, info, encoding)
-        durations: dict[int, int] = {}
-
-        def mux(packets: list[Any]) -> None:
-            for packet in packets:
-                packet.duration = durations.pop(packet.pts, packet.duration)  # encoders give the usual one
-                container.mux(packet)
-
+        first = end = first_decoded = None
+        packets: list[Any] = []  # the last one waits until it is known to be the last
         for frame in frames:
-            durations[frame.time] = frame.duration
+            first = frame.time if first is None else first
+            end = frame.time + frame.duration
             try:
-                mux(stream.encode(_to_yuv(frame, info, stream.pix_fmt)))
+                packets += stream.encode(_to_yuv(frame, info, stream.pix_fmt))
             except (av.error.ExternalError, av.error.ArgumentError) as error:
                 raise OutputError(
                     f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
                     f"({error.strerror}); choose another codec"
                 ) from error
+            if packets and first_decoded is None:
+                first_decoded = packets[0].dts
+            while len(packets) > 1:
+                container.mux(packets.pop(0))
             yield frame.time
-        mux(stream.encode())
+        packets += stream.encode()
+        if first is not None and end is not None:
+            decoded = packets[0].dts if first_decoded is None else first_decoded
+            # A film's length is counted in the order of decoding, in which another frame than the last is the last.
+            packets[-1].duration = end - first - (packets[-1].dts - decoded)
+        container.mux(packets)
 
 
 def _add_stream(container: Any, info: FilmInfo, encoding: Encoding) -> Any:

@@ -84,7 +84,7 @@ def test_a_folder_of_pictures_films_and_broken_films(capsys):
     assert run("holiday", "--output", "o") == 1
     output = capsys.readouterr()
     assert output.out.startswith("painted 3, skipped 0, failed 1 in ")
-    assert re.search(r"^nst-fast: failed: holiday/d\.mp4 is not a film that can be read", output.err, re.MULTILINE)
+    assert re.search(r"\nnst-fast: failed: holiday/d\.mp4 is not a film that can be read", output.err)
     assert sorted(str(path.relative_to("o")) for path in Path("o").rglob("*.*")) == ["a.jpg", "b.mkv", "deep/c.mp4"]
 
 
@@ -101,7 +101,8 @@ def test_film_options_reach_the_work(capsys):
     make_film("a.mp4", 30)
     assert run("a.mp4", "--start", "0:00.5", "--end", "0.9", "--output", "b.webm", "--size", "24") == 0
     assert count_frames("b.webm") == 12
-    assert run("a.mp4", "--codec", "h265", "--crf", "40", "--effort", "medium", "--output", "c.mkv") == 0
+    make_film("c.mp4", 3, size=(64, 96))
+    assert run("c.mp4", "--codec", "h265", "--crf", "40", "--effort", "medium", "--output", "c.mkv") == 0
     with av.open("c.mkv") as container:
         assert container.streams.video[0].codec_context.codec.canonical_name == "hevc"
     assert run("a.mp4", "--format", "mov", "--output", "o") == 0
@@ -156,7 +157,7 @@ def test_wrong_values_are_refused(capsys, option, value, message):
 
 def test_ctrl_c_leaves_a_playable_film_and_the_same_command_goes_on():
     """Ctrl-C while a film is painted: one line, exit status 130, a playable part; then the rest is painted."""
-    make_film("a.mp4", 400, size=(160, 240))
+    make_film("a.mp4", 100, size=(64, 96))
     code = "import sys; from nst_fast.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "stylize", "a.mp4", *COMMON, "--output", "o"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -166,11 +167,12 @@ def test_ctrl_c_leaves_a_playable_film_and_the_same_command_goes_on():
     output, errors = process.communicate()
     assert (process.returncode, output) == (130, "")
     last = errors.strip().splitlines()[-1]
+    assert "\r" not in last
     match = re.fullmatch(
         r"nst-fast: interrupted; o/a\.partial\.mp4 has the first (\d+) frames; the same command goes on", last
     )
     assert match, errors
-    assert 1 <= count_frames("o/a.partial.mp4") == int(match[1]) < 400
+    assert 1 <= count_frames("o/a.partial.mp4") == int(match[1]) < 100
     assert not Path("o/a.mp4").exists()
     subprocess.run(command, check=True, capture_output=True)
-    assert count_frames("o/a.mp4") == 400
+    assert count_frames("o/a.mp4") == 100
