@@ -148,15 +148,16 @@ def read_photos(
     return photos
 
 
-def read_held_out(files: list[Path], say: Callable[[str], None], size: int = HELD_OUT_SIZE) -> Tensor:
+def read_held_out(files: list[Path], say: Callable[[str], None], size: int | None = None) -> Tensor:
     """The photos that are measured and shown, never trained on.
 
     Args:
-        size: pixels; another one cuts the same middle and scales it.
+        size: pixels; another one cuts the same middle and scales it. None: HELD_OUT_SIZE.
 
     Returns:
         Shape (N, 3, size, size), float32, RGB in [0, 1], on the CPU; N may be 0.
     """
+    size = size or HELD_OUT_SIZE
     crops = []
     for file in files:
         try:

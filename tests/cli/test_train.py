@@ -36,6 +36,7 @@ OTHER_VALUES = {
     "style": "b.jpg",
     "content": "other",
     "output": "out",
+    "init": "wave",
     "name": "Wave",
     "title": "The Wave",
     "artist": "Hokusai",

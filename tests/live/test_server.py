@@ -32,12 +32,13 @@ def test_styles_are_listed(client, decode):
 
 @pytest.mark.parametrize("way", ["body", "multipart"])
 def test_a_picture_is_painted(client, styles, photo, encode, decode, way):
-    """What comes back is what the network makes of the picture, as the body and as a field of a form."""
+    """What comes back is what the network makes of the picture, within a level, as the body and as a form's field."""
     data = encode(photo, "PNG")
     sent = {"content": data} if way == "body" else {"files": {"image": ("photo.png", data, "image/png")}}
     answer = client.post(f"/api/stylize?style={quote(ODD_NAME)}&format=png", **sent)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
-    assert np.array_equal(decode(answer.content), styles[ODD_NAME].stylizer.stylize_pixels(photo))
+    expected = styles[ODD_NAME].stylizer.stylize_pixels(photo)
+    assert np.abs(decode(answer.content).astype(int) - expected).max() <= 1
 
 
 def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, encode, decode):
