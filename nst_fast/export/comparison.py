@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
 
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import Painter
 
 # Batch, height, width: multiples of the stride and not, several pictures, a side of the least size.
 _SIZES = ((1, 64, 96), (2, 61, 83), (1, 8, 50))
 
 
-def measure_difference(run: Callable[[np.ndarray], np.ndarray], network: nn.Module, *, pixels: bool) -> float:
+def measure_difference(run: Callable[[np.ndarray], np.ndarray], network: TransformNet, *, pixels: bool) -> float:
     """The largest difference on pictures of noise of several sizes, in levels of 255."""
     painter = Painter(network, pixels=pixels)
     generator = torch.Generator().manual_seed(0)

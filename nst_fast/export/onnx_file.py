@@ -67,7 +67,7 @@ def export_onnx_in_int8(checkpoint: Checkpoint, path: Path, photos: Tensor, *, p
             quantization.quantize_static(
                 plain,
                 temporary,
-                _Photos(batches),
+                _Photos(batches),  # pyright: ignore[reportArgumentType] -- all that it asks of a reader is get_next
                 quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 per_channel=True,
@@ -92,7 +92,7 @@ def load_onnx_graph(graph: bytes) -> Callable[[np.ndarray], np.ndarray]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return lambda pictures: session.run(None, {"pictures": pictures})[0]
+    return lambda pictures: np.asarray(session.run(None, {"pictures": pictures})[0])
 
 
 def photo_input(photo: Tensor, *, pixels: bool) -> np.ndarray:

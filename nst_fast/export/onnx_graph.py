@@ -17,6 +17,7 @@ import onnx
 from torch import Tensor, fx, nn
 
 from nst_fast.export.onnx_nodes import GraphWriter
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.layers import SmoothUpsampleConv
 from nst_fast.transform_nets.statistics import InstanceNorm, count_statistics
 
@@ -38,7 +39,7 @@ class _LayerTracer(fx.Tracer):
 
 
 def build_onnx_graph(
-    network: nn.Module, *, pixels: bool, statistics: bool = False, metadata: dict[str, str] | None = None
+    network: TransformNet, *, pixels: bool, statistics: bool = False, metadata: dict[str, str] | None = None
 ) -> onnx.ModelProto:
     """The graph of a `Painter` of this network, in float32; batch, height and width are free.
 
@@ -54,7 +55,7 @@ def build_onnx_graph(
 
 
 class _NetworkWriter:
-    def __init__(self, network: nn.Module, pixels: bool, statistics: bool) -> None:
+    def __init__(self, network: TransformNet, pixels: bool, statistics: bool) -> None:
         self._network = network
         self._pixels = pixels
         self._writer = GraphWriter()
@@ -137,6 +138,7 @@ class _NetworkWriter:
             return self._upsample(layer, hidden)
         if isinstance(layer, nn.PixelShuffle):
             return self._writer.node("DepthToSpace", hidden, blocksize=layer.upscale_factor, mode="CRD")
+        assert isinstance(layer, nn.PixelUnshuffle)
         return self._unshuffle(hidden, layer.downscale_factor)
 
     def _shuffle(self, hidden: str) -> str:
@@ -268,7 +270,8 @@ class _NetworkWriter:
         return used[0], used[1]
 
     def _upsample(self, layer: nn.Upsample, hidden: str) -> str:
-        scales = self._writer.constant([1.0, 1.0, float(layer.scale_factor), float(layer.scale_factor)])
+        factor = float(layer.scale_factor)  # pyright: ignore[reportArgumentType] -- one number for both sides
+        scales = self._writer.constant([1.0, 1.0, factor, factor])
         how = (
             {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
             if layer.mode == "nearest"

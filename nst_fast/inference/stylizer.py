@@ -133,7 +133,7 @@ class Stylizer:
         """
         check_pixels(rgb, (3, 4))
         batch = rgb if rgb.ndim == 4 else rgb[None]
-        with _explained_memory(*batch.shape[1:3], self.device):
+        with _explained_memory(batch.shape[1], batch.shape[2], self.device):
             painted = self._engine.paint_pixels(batch)
         return painted if rgb.ndim == 4 else painted[0]
 

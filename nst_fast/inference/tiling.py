@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from nst_fast.inference.engines.engine import Engine
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.statistics import blank_statistics, paint_with_statistics
 
 # The long side of the thumbnail in pixels. Smaller ones lose the fine texture that the statistics are partly made of.
@@ -36,7 +37,7 @@ class Span:
 
 
 def paint_in_tiles(
-    engine: Engine, network: nn.Module, rgb: np.ndarray, *, window_side: int = _WINDOW_SIDE
+    engine: Engine, network: TransformNet, rgb: np.ndarray, *, window_side: int = _WINDOW_SIDE
 ) -> np.ndarray:
     """Paint a picture of any size, (H, W, 3), uint8, window by window; gives the same shape.
 
@@ -48,7 +49,7 @@ def paint_in_tiles(
 
 
 def paint_tiles_with_statistics(
-    engine: Engine, network: nn.Module, rgb: np.ndarray, statistics: np.ndarray, *, window_side: int
+    engine: Engine, network: TransformNet, rgb: np.ndarray, statistics: np.ndarray, *, window_side: int
 ) -> np.ndarray:
     """Paint (H, W, 3), uint8, window by window with these statistics, (1, 2, total channels)."""
     painted = np.empty_like(rgb)
@@ -96,7 +97,7 @@ def resize_pixels(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def measure_receptive_radius(network: nn.Module) -> int:
+def measure_receptive_radius(network: TransformNet) -> int:
     """How many pixels away a pixel of the photo can still change the painting, statistics aside.
 
     It is measured: NaN spreads through every sum that it is part of, so it marks the field that a pixel reaches.
@@ -123,7 +124,7 @@ def measure_receptive_radius(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def estimate_bytes_per_pixel(network: nn.Module) -> float:
+def estimate_bytes_per_pixel(network: TransformNet) -> float:
     """What painting takes of memory for each pixel of a picture, roughly: copies of the largest layer in float32."""
     largest, side = 0, 64
 

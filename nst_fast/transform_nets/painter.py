@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.statistics import paint_with_statistics
 
 
@@ -19,7 +20,7 @@ class Painter(nn.Module):
             them. False: (B, 3, H, W), float32 in [0, 1].
     """
 
-    def __init__(self, network: nn.Module, *, pixels: bool) -> None:
+    def __init__(self, network: TransformNet, *, pixels: bool) -> None:
         super().__init__()
         self.network = network
         self.pixels = pixels
