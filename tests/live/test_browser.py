@@ -59,7 +59,7 @@ def clip(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
     with path.open("wb") as file:
         for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
-            left, top = 130 + 90 * np.cos(angle), 40 + 30 * np.sin(angle)
+            left, top = 80 + 50 * np.cos(angle), 30 + 30 * np.sin(angle)
             photo.crop((round(left), round(top), round(left) + 640, round(top) + 360)).save(file, "JPEG", quality=92)
     return path
 
@@ -238,7 +238,7 @@ def test_a_dropped_photo_is_painted_and_saved_at_its_own_size(browser, tiny_addr
     with open_page(browser, tiny_address, camera=False) as page:
         wait_for_paintings(page, 1)
         drop_file(page, tmp_path / "photo.png", "image/png")
-        wait_until(page, "document.querySelector('#after').width === 256")
+        wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
         check_painting(page, tiny_styles["first"], tolerance=6)
         with page.expect_download(timeout=120_000) as download:
             page.get_by_role("button", name="Picture").click()
@@ -428,7 +428,7 @@ def test_the_picture_in_the_readme(browser, tmp_path):
         pytest.skip("no styles are shipped with this copy")
     listener = open_listener("127.0.0.1", 0)
     app = build_app(styles, port=listener.getsockname()[1])
-    viewport = {"width": 1280, "height": 680}
+    viewport = {"width": 1280, "height": 760}
     with (
         running_in_thread(app, listener),
         open_page(browser, address_of(listener), size="640", viewport=viewport, color_scheme="dark") as page,

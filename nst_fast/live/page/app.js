@@ -195,6 +195,7 @@ function show(unpainted, painted, mirrored) {
   }
   find("frame").style.setProperty("--aspect", painted.width / painted.height);
   after.dataset.style = style.name;
+  after.dataset.source = source.kind;
   after.dataset.count = ++lastShown;
 }
 
@@ -395,7 +396,11 @@ function wire() {
     const step = { n: 1, p: -1 }[key];
     const index = step ? radios.findIndex((radio) => radio.checked) + step : "123456789".indexOf(key);
     if (step || (key >= "1" && key <= "9")) {
-      radios.at(step ? index % radios.length : index)?.click();
+      const radio = radios.at(step ? index % radios.length : index);
+      radio?.click();
+      if (radios.includes(document.activeElement)) {
+        radio?.focus(); // the focus stays with what is chosen
+      }
     } else if (byKey[key]) {
       find(byKey[key]).click();
     } else {
