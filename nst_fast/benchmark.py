@@ -2,16 +2,20 @@
 
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from nst_fast.inference.film import DEFAULT_SMOOTHING, FilmProgress, probe_source, stylize_film
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import TransformNet
+from nst_fast.transform_nets.layers import SmoothUpsampleConv
 
 # The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
 _WARM_UP_CALLS = 3
@@ -58,6 +62,71 @@ class Measurement:
     frames_per_second: float
     start_seconds: float
     peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class FilmMeasurement:
+    """How a film went from file to file.
+
+    Attributes:
+        frames_per_second: from the first frame that was painted to the film's taking its name.
+        alone_frames_per_second: of the network by itself at this size, smoothing as for the film; the better
+            of a measurement before and one after it.
+    """
+
+    network: str
+    engine: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    frames_per_second: float
+    alone_frames_per_second: float
+
+
+def measure_film(network_name: str, checkpoint: str | TransformNet, film: Path, **settings) -> FilmMeasurement:
+    """Paint a film to a temporary file, decoding and encoding included, by `Stylizer(checkpoint, **settings)`.
+
+    Raises:
+        ImageError: the film cannot be read.
+        SettingError: the extra `film` is missing.
+    """
+    stylizer = Stylizer(checkpoint, **settings)
+    info = probe_source(film)
+    began = 0.0
+
+    def watch(progress: FilmProgress) -> bool:
+        nonlocal began
+        began = began or time.perf_counter()
+        return True
+
+    alone = [_time_steady_frames(stylizer, info.height, info.width)]
+    with tempfile.TemporaryDirectory(prefix="nst-fast-") as folder:
+        result = stylize_film(stylizer, film, Path(folder) / "painted.mp4", watch=watch)
+        seconds = time.perf_counter() - began
+    alone.append(_time_steady_frames(stylizer, info.height, info.width))
+    return FilmMeasurement(
+        network_name,
+        stylizer.describe(),
+        info.width,
+        info.height,
+        result.frames,
+        seconds,
+        frames_per_second=(result.frames - 1) / seconds,
+        alone_frames_per_second=1 / min(alone),
+    )
+
+
+def _time_steady_frames(stylizer: Stylizer, height: int, width: int) -> float:
+    """The median seconds for a frame of noise with smoothed statistics."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    painter = stylizer.steady(DEFAULT_SMOOTHING)
+    times = []
+    for _ in range(_WARM_UP_CALLS + 15):
+        before = time.perf_counter()
+        painter.stylize_pixels(pixels)
+        times.append(time.perf_counter() - before)
+    return float(np.median(times[_WARM_UP_CALLS:]))
 
 
 def candidate_for(network_name: str, checkpoint: str | TransformNet, **settings) -> Candidate:
@@ -130,23 +199,18 @@ def _summarise(
 @torch.no_grad()
 def count_operations_per_pixel(network: nn.Module) -> float:
     """The floating-point operations of all convolutions for one pixel; a multiplication and an addition are two."""
-    network = _on_meta(network)
     operations = 0
 
-    def count(layer: nn.Conv2d, _given: object, result: torch.Tensor) -> None:
+    def count(layer: nn.Conv2d | SmoothUpsampleConv, _given: object, result: torch.Tensor) -> None:
         nonlocal operations
         operations += 2 * layer.weight[0].numel() * result.numel()
 
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
-    network(torch.empty(1, 3, 64, 64, device="meta"))
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | SmoothUpsampleConv)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    network(torch.zeros(1, 3, 64, 64, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return operations / 64**2
-
-
-def _on_meta(network: nn.Module) -> nn.Module:
-    with torch.device("meta"):
-        return type(network)(**network.arguments)
 
 
 def describe_computer() -> dict[str, str | int]:

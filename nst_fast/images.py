@@ -14,11 +14,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.pictures import IMAGE_SUFFIXES, Picture, flatten_onto_white, read_picture, write_picture
+from nst_fast.pictures import (
+    IMAGE_SUFFIXES,
+    Picture,
+    decode_picture,
+    encode_picture,
+    flatten_onto_white,
+    read_picture,
+    write_picture,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Picture",
+    "decode_picture",
+    "encode_picture",
     "find_images",
     "load_image",
     "read_picture",

@@ -5,6 +5,7 @@ Thread-safe: each call works on its own objects, and none changes a setting of P
 
 import functools
 import importlib.util
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,22 +96,39 @@ def read_picture(path: Path | str, *, min_short_side: int | None = None, max_pix
     """
     path = Path(path)
     with open_picture(path, max_pixels=max_pixels) as image:
-        if image.mode in ("I", "F"):
-            raise ImageError(f"{path} has 32 bits per channel, whose range is not fixed; convert it to 8 or 16 bits")
-        if min_short_side is not None:
-            image.draft(None, (min_short_side, min_short_side))
-        try:
-            frame_count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
-            image.load()
-            rgb, alpha = decode_pixels(image)
-        except MemoryError as error:
-            raise ImageError(
-                f"{path}: not enough memory for {image.width} x {image.height} pixels; scale it down"
-            ) from error
-        except Exception as error:  # a damaged file makes Pillow's many decoders raise almost anything
-            raise ImageError(
-                f"{path} is damaged or cut short ({_one_line(error)}); copy or download it again"
-            ) from error
+        return _decode(image, str(path), min_short_side)
+
+
+def decode_picture(data: bytes, *, name: str = "the picture", max_pixels: int = 180_000_000) -> Picture:
+    """As `read_picture`, out of the bytes of a file.
+
+    Args:
+        name: what messages call it.
+
+    Raises:
+        ImageError: see `read_picture`.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
+    with _open(io.BytesIO(data), name, data[:12], max_pixels) as image:
+        return _decode(image, name, None)
+
+
+def _decode(image: Image.Image, name: str, min_short_side: int | None) -> Picture:
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{name} has 32 bits per channel, whose range is not fixed; convert it to 8 or 16 bits")
+    if min_short_side is not None:
+        image.draft(None, (min_short_side, min_short_side))
+    try:
+        frame_count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+        image.load()
+        rgb, alpha = decode_pixels(image)
+    except MemoryError as error:
+        raise ImageError(
+            f"{name}: not enough memory for {image.width} x {image.height} pixels; scale it down"
+        ) from error
+    except Exception as error:  # a damaged file makes Pillow's many decoders raise almost anything
+        raise ImageError(f"{name} is damaged or cut short ({_one_line(error)}); copy or download it again") from error
     return Picture(rgb, alpha, frame_count)
 
 
@@ -120,24 +138,27 @@ def open_picture(path: Path, *, max_pixels: int = 180_000_000) -> Image.Image:
     Raises:
         ImageError: missing, a folder, empty, not a picture, a damaged header, too many pixels, HEIC without the extra.
     """
+    return _open(path, str(path), _first_bytes(path), max_pixels)
+
+
+def _open(file: Path | io.BytesIO, name: str, first_bytes: bytes, max_pixels: int) -> Image.Image:
     # Phones save HEIC under any suffix, also .jpg.
-    first_bytes = _first_bytes(path)
     is_heif = first_bytes[4:8] == b"ftyp" and first_bytes[8:] in _HEIF_BRANDS
     formats = _READABLE
     if is_heif and _heif_is_installed():
         _register_heif()
         formats += ("HEIF",)  # after AVIF, which may have the brand mif1, too
     try:
-        image = Image.open(path, formats=formats)
+        image = Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
         if is_heif and not _heif_is_installed():
-            raise ImageError(f"{path} cannot be read; {_HEIF_HINT}, or convert it to JPEG") from error
+            raise ImageError(f"{name} cannot be read; {_HEIF_HINT}, or convert it to JPEG") from error
         allowed = " ".join(sorted(IMAGE_SUFFIXES))
-        raise ImageError(f"{path} is not a picture that can be read; give one of {allowed}") from error
+        raise ImageError(f"{name} is not a picture that can be read; give one of {allowed}") from error
     except Exception as error:  # as in `read_picture`
-        raise ImageError(f"{path} has a damaged header ({_one_line(error)}); copy or download it again") from error
+        raise ImageError(f"{name} has a damaged header ({_one_line(error)}); copy or download it again") from error
     try:
-        _refuse_bomb(image, path, max_pixels)
+        _refuse_bomb(image, name, max_pixels)
     except ImageError:
         image.close()
         raise
@@ -162,14 +183,14 @@ def _first_bytes(path: Path) -> bytes:
     return first_bytes
 
 
-def _refuse_bomb(image: Image.Image, path: Path, max_pixels: int) -> None:
+def _refuse_bomb(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
     # A TIFF of few pixels may claim huge tiles, and a whole tile is what its decoder allocates.
     tags = getattr(image, "tag_v2", {})
     tile_pixels = tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0)
     if max(width * height, tile_pixels) > max_pixels:
         raise ImageError(
-            f"{path} claims {max(width * height, tile_pixels):,} pixels ({width} x {height}), "
+            f"{name} claims {max(width * height, tile_pixels):,} pixels ({width} x {height}), "
             f"more than the limit of {max_pixels:,}; scale it down first"
         )
 
@@ -190,18 +211,36 @@ def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95)
         SettingError: `jpeg_quality` is out of range.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        hint = f" ({_HEIF_HINT})" if suffix in _HEIF_SUFFIXES else ""
+    image, name, options = _prepare(picture, path.suffix, jpeg_quality, str(path))
+    with replace_atomically(path) as temporary:
+        image.save(temporary, format=name, **options)
+
+
+def encode_picture(picture: Picture, suffix: str, *, jpeg_quality: int = 95) -> bytes:
+    """The bytes of the file that `write_picture` writes under this suffix, such as .png.
+
+    Raises:
+        OutputError, SettingError: see `write_picture`.
+    """
+    image, name, options = _prepare(picture, suffix, jpeg_quality, "the picture")
+    buffer = io.BytesIO()
+    image.save(buffer, format=name, **options)
+    return buffer.getvalue()
+
+
+def _prepare(picture: Picture, suffix: str, jpeg_quality: int, name: str) -> tuple[Image.Image, str, dict[str, Any]]:
+    """What Pillow is to write, the format's name, and the options of writing it."""
+    if suffix.lower() not in IMAGE_SUFFIXES:
+        hint = f" ({_HEIF_HINT})" if suffix.lower() in _HEIF_SUFFIXES else ""
         allowed = " ".join(sorted(IMAGE_SUFFIXES))
-        raise OutputError(f"cannot write {path}: the suffix '{path.suffix}' is not one of {allowed}{hint}")
+        raise OutputError(f"cannot write {name}: the suffix '{suffix}' is not one of {allowed}{hint}")
     if not 1 <= jpeg_quality <= 100:
         raise SettingError(f"jpeg_quality is {jpeg_quality}; give 1 to 100")
-    file_format = (_FORMATS | _HEIF_SUFFIXES)[suffix]
+    file_format = (_FORMATS | _HEIF_SUFFIXES)[suffix.lower()]
     height, width = picture.rgb.shape[:2]
     if file_format.longest_side is not None and max(height, width) > file_format.longest_side:
         raise OutputError(
-            f"cannot write {path}: {width} x {height} pixels, and {file_format.name} holds at most "
+            f"cannot write {name}: {width} x {height} pixels, and {file_format.name} holds at most "
             f"{file_format.longest_side} on a side; choose .png, or make the picture smaller"
         )
     options = file_format.save_options
@@ -214,8 +253,7 @@ def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95)
         image.putalpha(Image.fromarray(picture.alpha))
     else:
         image = Image.fromarray(flatten_onto_white(picture))
-    with replace_atomically(path) as temporary:
-        image.save(temporary, format=file_format.name, **options)
+    return image, file_format.name, options
 
 
 def flatten_onto_white(picture: Picture) -> np.ndarray:

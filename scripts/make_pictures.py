@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The README's pictures, painted by the shipped networks and, for the ladder of strengths, by networks given.
+"""The pictures of the README and of docs, by the shipped networks, by networks given, or by the slow method.
 
     python scripts/make_pictures.py gallery
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
+    python scripts/make_pictures.py random_weights --long-side 168
 
 The networks of the ladder come from one sweep:
 
@@ -10,12 +11,16 @@ The networks of the ladder come from one sweep:
 """
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nst_fast.checkpoint import list_shipped_checkpoints, load_checkpoint
+from nst_fast.gatys.optimize import optimize_image
+from nst_fast.gatys.plan import Plan
 from nst_fast.images import load_image, resize, size_for_long_side, to_uint8
 from nst_fast.inference.stylizer import Stylizer
 
@@ -24,6 +29,7 @@ PHOTOS = ROOT / "docs" / "examples" / "photos"
 PICTURES = ROOT / "docs" / "pictures"
 GALLERY_PHOTOS = ("china", "astronaut", "chelsea")
 STRENGTHS_PHOTO = "china"
+PAINTING = ROOT / "docs" / "examples" / "painting.jpg"
 GAP, LABEL_HEIGHT = 6, 26
 
 
@@ -74,15 +80,45 @@ def make_strengths(labelled: list[str], long_side: int) -> Image.Image:
     return lay_out(columns)
 
 
+def make_random_weights(long_side: int) -> Image.Image:
+    """One photo by the slow method, and the style alone from noise, with a loss network that is trained or is not."""
+    photo = load_photo(STRENGTHS_PHOTO, long_side)
+    short_side = min(photo.shape[1:])
+    columns = {"photo and painting": [photo, load_image(PAINTING, short_side=short_side)]}
+    networks = {
+        "trained, max": (os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet"), "max"),
+        "random, average": ("random", "average"),
+        "random, max": ("random", "max"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for label, (weights, pooling) in networks.items():
+            columns[label] = []
+            for start, content_weight in (("content", 1.0), ("noise", 0.0)):
+                plan = Plan(
+                    start=start,
+                    content_weight=content_weight,
+                    weights=weights,
+                    pooling=pooling,
+                    short_side=short_side,
+                    iterations=50,
+                )
+                painted = Path(folder) / f"{label}-{start}.png"
+                optimize_image(PHOTOS / f"{STRENGTHS_PHOTO}.jpg", PAINTING, painted, plan)
+                columns[label].append(load_image(painted))
+    return lay_out(columns)
+
+
 def main() -> None:
     """Make one of the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("gallery", "strengths"))
+    parser.add_argument("which", choices=("gallery", "strengths", "random_weights"))
     parser.add_argument("checkpoints", nargs="*", metavar="STRENGTH=CHECKPOINT")
     parser.add_argument("--long-side", type=int, default=400, help="pixels of each picture (default: 400)")
     options = parser.parse_args()
     if options.which == "gallery":
         sheet = make_gallery(options.long_side)
+    elif options.which == "random_weights":
+        sheet = make_random_weights(options.long_side)
     else:
         sheet = make_strengths(options.checkpoints, options.long_side)
     PICTURES.mkdir(parents=True, exist_ok=True)

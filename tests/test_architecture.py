@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 FLOORS = (
     ("errors",),
     ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
-    ("pictures", "run_state"),
+    ("event_file", "pictures", "run_state"),
     ("animations", "images"),
-    ("loss_networks", "losses", "sheets", "transform_nets"),
+    ("charts", "loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "export"),
     ("inference",),

@@ -12,7 +12,7 @@ examples:
   nst-fast benchmark --json speed.json
 
 The engines take turns, picture by picture, so that whatever else the computer does slows all of them alike. Times go
-from a picture's bytes to the painting's bytes; reading and writing files are not in them.
+from a picture's bytes to the painting's bytes; reading and writing files are in those of --film only.
 """
 
 
@@ -24,28 +24,37 @@ def main(arguments: list[str]) -> int:
     """
     options = build_parser().parse_args(arguments)
     # Only here, since they take seconds, which --help need not wait for.
-    from nst_fast.benchmark import describe_computer, measure_candidates
+    from nst_fast.benchmark import candidate_for, describe_computer, measure_candidates, measure_film
 
-    candidates = _build_candidates(options)
+    subjects = _list_subjects(options)
+    candidates = [candidate_for(name, network, **settings) for name, network, settings in subjects]
     computer = describe_computer()
     print(", ".join(f"{name} {value}" for name, value in computer.items()))
     measurements = []
     for width, height in options.size:
         measurements += measure_candidates(candidates, height, width, seconds=options.seconds)
     print(format_table(measurements))
+    films = []
+    if options.film:
+        films = [measure_film(name, network, options.film, **settings) for name, network, settings in subjects]
+        print("\n" + format_films(films))
     if options.json:
         from nst_fast.atomic_files import replace_atomically
 
-        result = {"computer": computer, "measurements": [dataclasses.asdict(one) for one in measurements]}
+        result = {
+            "computer": computer,
+            "measurements": [dataclasses.asdict(one) for one in measurements],
+            "films": [dataclasses.asdict(one) for one in films],
+        }
         with replace_atomically(options.json) as temporary:
             temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def _build_candidates(options: argparse.Namespace) -> list:
+def _list_subjects(options: argparse.Namespace) -> list[tuple]:
+    """What to measure: each network by each engine, as (its name, a style or a network, settings of `Stylizer`)."""
     import torch
 
-    from nst_fast.benchmark import candidate_for
     from nst_fast.device import choose_device
     from nst_fast.inference.engines.choice import list_engines
     from nst_fast.transform_nets import build_transform_net
@@ -57,13 +66,8 @@ def _build_candidates(options: argparse.Namespace) -> list:
     device = choose_device(options.device)
     # `compile` takes minutes to start, so it is measured only where it is asked for.
     engines = options.engine or [name for name in list_engines(device, options.precision) if name != "compile"]
-    return [
-        candidate_for(
-            name, network, device=str(device), precision=options.precision, engine=engine, threads=options.threads
-        )
-        for name, network in networks
-        for engine in engines
-    ]
+    settings = {"device": str(device), "precision": options.precision, "threads": options.threads}
+    return [(name, network, {**settings, "engine": engine}) for name, network in networks for engine in engines]
 
 
 def format_table(measurements: list) -> str:
@@ -78,6 +82,17 @@ def format_table(measurements: list) -> str:
             f"{one.network:<14} {one.engine:<34} {f'{one.width}x{one.height}':>10} {one.milliseconds_50:>9.1f} "
             f"{one.milliseconds_90:>8.1f} {one.milliseconds_99:>8.1f} {one.frames_per_second:>9.1f} "
             f"{one.start_seconds:>8.1f} {memory:>10} {one.operations_per_pixel:>9.0f}"
+        )
+    return "\n".join(lines)
+
+
+def format_films(films: list) -> str:
+    """The measurements of films as lines of text."""
+    lines = [f"{'network':<14} {'engine':<34} {'film':>10} {'frames':>7} {'frames/s':>9} {'network alone':>14}"]
+    for one in films:
+        lines.append(
+            f"{one.network:<14} {one.engine:<34} {f'{one.width}x{one.height}':>10} {one.frames:>7} "
+            f"{one.frames_per_second:>9.1f} {one.alone_frames_per_second:>14.1f}"
         )
     return "\n".join(lines)
 
@@ -114,6 +129,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds", type=_seconds, default=5.0, metavar="S", help="for each line of the table (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--film", type=Path, metavar="FILE", help="also paint this film, from file to file (default: none)"
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda, mps, cpu)")
     parser.add_argument(

@@ -11,7 +11,10 @@ VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
     "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of a picture"),
+    "evaluate": ("nst_fast.cli.evaluate", "tell how good a trained network is"),
     "stylize": ("nst_fast.cli.stylize", "paint photos, films and folders of them"),
+    "live": ("nst_fast.cli.live", "open a page that paints the webcam, photos and films"),
+    "export": ("nst_fast.cli.export", "write a network as an ONNX or torch.export file"),
     "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks paint here"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }

@@ -43,6 +43,7 @@ class TrainSettings:
     style: str = _setting(MISSING, "the painting: a picture file (needed)")
     content: str = _setting(MISSING, "the photos: a folder, searched recursively (needed)")
     output: str | None = _setting(None, "the run's folder; null: runs/NAME")
+    init: str | None = _setting(None, "start from this network: a shipped style or a checkpoint; null: random weights")
     name: str | None = _setting(None, "of the style; null: the painting's file name")
     title: str | None = _setting(None, "of the painting, for the checkpoint")
     artist: str | None = _setting(None, "of the painting, for the checkpoint")
@@ -83,6 +84,7 @@ class TrainSettings:
     save_every_steps: int = _setting(100, "steps between two saved states")
     strip_every_steps: int = _setting(200, "steps between two strips of held-out photos")
     overwrite: bool = _setting(False, "begin anew, whatever the run's folder holds")
+    live: bool = _setting(False, "a page in the browser shows how it goes and paints the webcam, see nst-fast live")
 
 
 def list_settings(schema: type = TrainSettings, prefix: str = "") -> list[tuple[str, Any, str]]:

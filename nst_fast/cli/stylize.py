@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
             precision=options.precision,
             engine=options.engine,
             threads=options.threads,
+            tiles=options.tiles,
         )
         plan = plan_paintings(
             options.input,
@@ -169,6 +170,13 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="ENGINE",
         help="what runs the network: torch, compile, onnxruntime, openvino, or auto for the fastest that is installed "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tiles",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="paint in tiles of one common brightness, for pictures of any size in 2 GB of memory (default: auto, "
+        "where a picture would take more than half of what is left)",
     )
     parser.add_argument(
         "--threads",

@@ -1,10 +1,11 @@
 """nst-fast train: from a painting and a folder of photos to a checkpoint."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nst_fast.cli.hydra_command import configs_folder, run_experiment
 from nst_fast.cli.settings import TrainSettings, list_settings
@@ -13,8 +14,11 @@ from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from nst_fast.training.loop import Moment, TrainingResult
+
 # Taken as they are, whatever Hydra would read into them: file names and titles.
-VERBATIM_KEYS = ("style", "content", "output", "loss_network.weights", "name", "title", "artist")
+VERBATIM_KEYS = ("style", "content", "output", "init", "loss_network.weights", "name", "title", "artist")
 MAPPING_KEYS = ("content_taps", "style_taps")
 GROUPS = ("preset", "transform_net", "loss_network")
 
@@ -86,15 +90,32 @@ def run_training(settings: TrainSettings, swept: Mapping[str, str]) -> None:
     Args:
         swept: in which settings this run of a sweep differs from the others.
     """
+    name = settings.name or Path(settings.style).stem
+    folder = _choose_folder(settings.output, name, swept)
+    with contextlib.ExitStack() as stack:
+        watch = stack.enter_context(_serve_page(name, folder)) if settings.live else None
+        result = _train(settings, name, folder, watch)
+    if result.held_out:
+        held_out = result.held_out
+        print(
+            f"on {held_out['photos']} photos not trained on: style {held_out['style']:.3f}, "
+            f"content {held_out['content']:.2f}"
+        )
+    print(f"wrote {result.checkpoint}; paint with: nst-fast stylize PHOTO --style {result.checkpoint}")
+
+
+def _train(
+    settings: TrainSettings, name: str, folder: Path, watch: "Callable[[Moment], None] | None"
+) -> "TrainingResult":
     from nst_fast.training.loop import train  # slow: torch and TensorBoard
 
-    name = settings.name or Path(settings.style).stem
-    result = train(
+    return train(
         # Some shells leave the ~ of style=~/a.jpg as it is.
         os.path.expanduser(settings.style),
         os.path.expanduser(settings.content),
-        _choose_folder(settings.output, name, swept),
+        folder,
         build_recipe(settings),
+        init=settings.init,
         name=name,
         about={"title": settings.title, "artist": settings.artist, "year": settings.year},
         device=settings.device,
@@ -108,14 +129,29 @@ def run_training(settings: TrainSettings, swept: Mapping[str, str]) -> None:
         save_every_steps=settings.save_every_steps,
         strip_every_steps=settings.strip_every_steps,
         overwrite=settings.overwrite,
+        watch=watch,
     )
-    if result.held_out:
-        held_out = result.held_out
-        print(
-            f"on {held_out['photos']} photos not trained on: style {held_out['style']:.3f}, "
-            f"content {held_out['content']:.2f}"
-        )
-    print(f"wrote {result.checkpoint}; paint with: nst-fast stylize PHOTO --style {result.checkpoint}")
+
+
+@contextlib.contextmanager
+def _serve_page(name: str, folder: Path) -> "Iterator[Callable[[Moment], None]]":
+    """The live page runs beside the training; gives what the training is to call."""
+    from nst_fast.cli.live import check_extra, open_browser
+
+    check_extra()
+    from nst_fast.live.gallery import list_styles
+    from nst_fast.live.running import address_of, open_listener, running_in_thread
+    from nst_fast.live.server import build_app
+    from nst_fast.live.training_view import TrainingView
+
+    view = TrainingView(name, folder / "strip.jpg")
+    # The shipped styles stand beside it, to compare with.
+    styles = {view.style.name: view.style, **list_styles([], device="cpu")}
+    listener = open_listener("127.0.0.1", None)
+    with running_in_thread(build_app(styles, port=listener.getsockname()[1], training=view), listener):
+        print(f"the live page is at {address_of(listener)}", flush=True)
+        open_browser(address_of(listener))
+        yield view.watch
 
 
 def print_help() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from nst_fast.atomic_files import replace_atomically
 from nst_fast.errors import SettingError
+from nst_fast.event_file import EventFile
 from nst_fast.images import resize, save_image, to_uint8
 from nst_fast.progress_bar import open_bar, show_terms
 
@@ -43,7 +43,7 @@ class Progress:
         self.frames = folder / "frames"
         self._height, self._width = height, width
         self._frames_every = frames_every_iterations
-        self._writer = SummaryWriter(str(folder), purge_step=first_iteration + 1)
+        self._writer = EventFile(folder, first_iteration)
         self._bar = open_bar("optimising", first_iteration, iterations, show=show_progress)
         if frames_every_iterations is not None and first_iteration == 0:
             for old in self.frames.glob("frame_*.png"):
@@ -63,9 +63,8 @@ class Progress:
         show_terms(self._bar, terms, ".4g", px=short_side)
 
     def close(self) -> None:
-        """Ends the bar and flushes TensorBoard."""
+        """End the bar."""
         self._bar.close()
-        self._writer.close()
 
 
 def check_film(film: str | None, frames_every_iterations: int | None) -> None:

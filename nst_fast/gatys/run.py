@@ -190,15 +190,15 @@ class Run:
 
 
 @contextlib.contextmanager
-def explained_memory(height: int, width: int, device: torch.device) -> Iterator[None]:
-    """Turns out of memory, while a picture of height x width is optimised, into an ImageError."""
+def explained_memory(height: int, width: int, device: torch.device, key: str = "short_side") -> Iterator[None]:
+    """Turns out of memory, while a picture of height x width is optimised, into an ImageError that asks for `key`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         # What is left is unknown by now; half the pixels are a size that is worth trying.
-        raise ImageError(does_not_fit(height, width, str(device), 0.5)) from error
+        raise ImageError(does_not_fit(height, width, str(device), 0.5, key)) from error
 
 
 def _scaled(image: Tensor, short_side: int) -> tuple[int, int]:

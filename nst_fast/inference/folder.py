@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from nst_fast.errors import ImageError, OutputError
-from nst_fast.images import Picture, read_picture, write_picture
+from nst_fast.images import Picture, read_picture, size_for_long_side, write_picture
 from nst_fast.inference.claims import Claim, claim
 from nst_fast.inference.planning import Painting
 from nst_fast.inference.stylizer import Stylizer
@@ -133,11 +133,11 @@ def _take_batch(reading: deque[_Job], most: int) -> list[_Job]:
 
 
 def _shape_if_read(job: _Job, *, wait: bool) -> tuple[int, ...] | None:
-    """Of an opaque picture that was read; None for all else."""
+    """Of an opaque picture of one frame that was read; None for all else."""
     if job.read is None or not (wait or job.read.done()) or job.read.exception() is not None:
         return None
     picture = job.read.result()
-    return picture.rgb.shape if picture.alpha is None else None
+    return picture.rgb.shape if picture.alpha is None and picture.frame_count == 1 else None
 
 
 def _paint(
@@ -152,8 +152,8 @@ def _paint(
             for job in jobs:
                 _paint(stylizer, [job], writer, size, jpeg_quality)
             return
-        for job, picture, rgb in zip(jobs, pictures, painted, strict=True):
-            job.written = writer.submit(_write, job.painting, picture, Picture(rgb), jpeg_quality)
+        for job, rgb in zip(jobs, painted, strict=True):
+            job.written = writer.submit(_write, job.painting, Picture(rgb), jpeg_quality)
         return
     (job,) = jobs
     if job.read is None:
@@ -163,18 +163,23 @@ def _paint(
     except ImageError as error:
         job.written.set_exception(error)
         return
+    notes = []
+    if picture.frame_count > 1:
+        notes.append(f"{job.painting.source} has {picture.frame_count} frames; the first one was painted")
+    height, width = picture.rgb.shape[:2]
+    if stylizer.paints_in_tiles(*((height, width) if size is None else size_for_long_side(height, width, size))):
+        notes.append(f"{job.painting.source} is painted in tiles, by the statistics of a thumbnail, to fit the memory")
     try:
         result = stylizer.stylize_picture(picture, size=size)
     except ImageError as error:
         job.written.set_exception(ImageError(f"{job.painting.source}: {error}"))
         return
-    job.written = writer.submit(_write, job.painting, picture, result, jpeg_quality)
+    job.written = writer.submit(_write, job.painting, result, jpeg_quality, "; ".join(notes))
 
 
-def _write(painting: Painting, picture: Picture, painted: Picture, jpeg_quality: int) -> str:
+def _write(painting: Painting, painted: Picture, jpeg_quality: int, note: str = "") -> str:
     write_picture(painting.target, painted, jpeg_quality=jpeg_quality)
-    frames = picture.frame_count
-    return f"{painting.source} has {frames} frames; the first one was painted" if frames > 1 else ""
+    return note
 
 
 def _finish(job: _Job) -> Outcome:

@@ -1,7 +1,6 @@
 """What a loss network keeps of a picture, rebuilt from noise (Gatys et al. 2015, arXiv 1508.06576, figure 1)."""
 
 import dataclasses
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,9 +111,7 @@ def reconstruct(
     write()
     if not run.finished:
         say(f"stopped in {run.job.name}; {output} is as of now, the same command goes on")
-        if interruption.signal_number == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+    interruption.act()  # also one that came in the last iteration: whatever was to follow is not wanted
     return ReconstructionResult(output, files, run.losses, time.monotonic() - began)
 
 

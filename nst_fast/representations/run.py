@@ -16,6 +16,7 @@ from nst_fast.loss_networks.vgg import VGG
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.style import gram_matrix, style_loss
 from nst_fast.losses.total_variation import total_variation
+from nst_fast.progress_bar import open_bar, show_terms
 from nst_fast.representations.plan import Reconstruction, ReconstructionPlan
 from nst_fast.run_state import save_state
 
@@ -91,17 +92,12 @@ class Run:
         Raises:
             ImageError: out of memory.
         """
-        bar = tqdm(
-            total=len(self.jobs) * self.plan.iterations,
-            initial=self._done * self.plan.iterations + self._iteration,
-            disable=not show_progress,
-            dynamic_ncols=True,
-            bar_format="{desc}: {n}/{total} |{bar}| {elapsed}<{remaining}{postfix}",
-        )
+        total = len(self.jobs) * self.plan.iterations
+        bar = open_bar("", self._done * self.plan.iterations + self._iteration, total, show=show_progress)
         with bar:
             while not self.finished and interruption.signal_number is None:
                 job = self.job
-                bar.set_description_str(job.name)
+                bar.set_description_str(job.name, refresh=False)
                 height, width = self.originals[job.kind].shape[1:]
                 with explained_memory(height, width, self.device):
                     self._make_picture(job, interruption, save_every_iterations, bar)
@@ -110,7 +106,7 @@ class Run:
                 self.save()
                 yield job
 
-    def _make_picture(self, job: Reconstruction, interruption: Interruption, save_every: int, bar: Any) -> None:
+    def _make_picture(self, job: Reconstruction, interruption: Interruption, save_every: int, bar: tqdm) -> None:
         self._optimiser = optimiser = self._begin(job)
         while self._iteration < self.plan.iterations and interruption.signal_number is None:
             optimiser.take_iteration()
@@ -118,7 +114,7 @@ class Run:
             self._iteration = self.plan.iterations if optimiser.converged else before + 1
             bar.update(self._iteration - before)
             if self._iteration % LOOK_EVERY_ITERATIONS == 0:
-                bar.set_postfix(loss=f"{optimiser.total:.3g}")
+                show_terms(bar, {"total": optimiser.total}, ".3g")
             if self._iteration % save_every == 0 and self._iteration < self.plan.iterations:
                 self._look(job, optimiser)
                 self.save()

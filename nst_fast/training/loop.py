@@ -23,6 +23,7 @@ from nst_fast.training.recipe import Recipe
 from nst_fast.training.result_file import ResultFile
 from nst_fast.training.run import STATE_FILE, Run, choose_autocast_type
 from nst_fast.training.run_log import RunLog
+from nst_fast.transform_nets import TransformNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ def train(
     output: str | Path,  # the run's folder
     recipe: Recipe | None = None,  # None: Recipe()
     *,
+    init: str | Path | None = None,  # a shipped style or a checkpoint to start from; None: random weights
     name: str | None = None,  # of the style and of the checkpoint's file; None: the painting's file name
     about: Mapping[str, Any] | None = None,  # title, artist, year of the painting, where known
     device: str | None = None,  # cpu, cuda, mps; None: the best there is
@@ -63,6 +65,7 @@ def train(
     overwrite: bool = False,  # begin anew, whatever is in `output`
     show_progress: bool = True,
     say: Callable[[str], None] = tqdm.write,  # takes each line that is said to the user
+    watch: Callable[["Moment"], None] | None = None,  # called at the start and every `log_every_steps`
 ) -> TrainingResult:
     """Train one network for one painting and write its checkpoint, `output/NAME.safetensors`.
 
@@ -72,6 +75,7 @@ def train(
     Raises:
         SettingError: a setting that is not allowed.
         ImageError: the painting cannot be read, or too few of the photos.
+        CheckpointError: `init` is neither a shipped style nor a checkpoint.
         WeightsError: the loss network's weights cannot be had.
         TrainingError: the folder holds a run of another recipe, or the loss diverged; the last good state is kept.
         OutputError: the folder cannot be written.
@@ -86,7 +90,7 @@ def train(
     chosen_device = choose_device(device)
     autocast_type = choose_autocast_type(precision, chosen_device)
 
-    inputs = find_inputs(recipe, Path(style), Path(content), say)
+    inputs = find_inputs(recipe, Path(style), Path(content), init, say)
     steps_done = None if overwrite else _find_steps_done(folder, inputs.identity)
     finished = result_file.read_finished(recipe.steps) if steps_done == recipe.steps else None
     if finished is not None:
@@ -109,6 +113,7 @@ def train(
         inputs.identity,
         material.loss,
         folder,
+        initial=inputs.initial,
         device=chosen_device,
         autocast_type=autocast_type,
         channels_last=channels_last,
@@ -129,9 +134,25 @@ def train(
         workers=(os.cpu_count() or 1) if workers is None else workers,
     )
     log = RunLog(folder, run.step, recipe.steps, material.strip, show_progress=show_progress)
-    interruption = _take_steps_or_go_back(run, batches, log, cadence, result_file)
+    interruption = _take_steps_or_go_back(run, batches, log, cadence, result_file, watch or (lambda moment: None))
     held_out_losses = _finish(run, interruption, result_file, inputs.style_image, material.held_out, say)
     return TrainingResult(result_file.path, held_out_losses, run.step, time.monotonic() - began)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """What can be seen of a run while it goes on.
+
+    Attributes:
+        step: done so far, of `steps`.
+        terms: the mean losses since the last moment; empty at the start.
+        network: the averaged one; it goes on changing, so what is kept must be a copy.
+    """
+
+    step: int
+    steps: int
+    terms: Mapping[str, float]
+    network: TransformNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +203,12 @@ def _finish(
 
 
 def _take_steps_or_go_back(
-    run: Run, batches: Generator[Tensor, None, None], log: RunLog, cadence: Cadence, result_file: ResultFile
+    run: Run,
+    batches: Generator[Tensor, None, None],
+    log: RunLog,
+    cadence: Cadence,
+    result_file: ResultFile,
+    watch: Callable[[Moment], None],
 ) -> Interruption:
     """Every step that is left; where the loss diverges the checkpoint of the last good state is left behind.
 
@@ -192,7 +218,7 @@ def _take_steps_or_go_back(
     try:
         # Closed in this order: the batches, which need no workers any more, while signals are still noted.
         with contextlib.closing(log), Interruption() as interruption, contextlib.closing(batches):
-            _take_steps(run, batches, log, cadence, interruption)
+            _take_steps(run, batches, log, cadence, interruption, watch)
     except TrainingError as error:
         run.restore()
         result_file.write(run, {})
@@ -206,9 +232,15 @@ def _take_steps_or_go_back(
 
 
 def _take_steps(
-    run: Run, batches: Iterator[Tensor], log: RunLog, cadence: Cadence, interruption: Interruption
+    run: Run,
+    batches: Iterator[Tensor],
+    log: RunLog,
+    cadence: Cadence,
+    interruption: Interruption,
+    watch: Callable[[Moment], None],
 ) -> None:
     """Every step that is left, until the last or an interruption; then the state on disk is that of the last step."""
+    watch(Moment(run.step, run.recipe.steps, {}, run.average.network))
     looked_at, looked_at_step = time.monotonic(), run.step
     for batch in batches:
         learning_rate = run.learning_rate
@@ -221,6 +253,7 @@ def _take_steps(
             terms = run.look()
             images_per_second = (run.step - looked_at_step) * len(batch) / (time.monotonic() - looked_at)
             log.log_terms(run.step, terms, learning_rate, images_per_second)
+            watch(Moment(run.step, run.recipe.steps, terms, run.average.network))
             if saves:
                 run.save()
             if paints:

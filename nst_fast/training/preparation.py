@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nst_fast.checkpoint import find_checkpoint, load_checkpoint
 from nst_fast.data.content_images import ContentImages, hold_out_photos, list_photos, read_photo
 from nst_fast.data.sampler import cut_centre
-from nst_fast.errors import ImageError
+from nst_fast.errors import ImageError, SettingError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.training.recipe import Recipe
+from nst_fast.transform_nets import TransformNet, name_of_transform_net
 
 # Held-out figures of different runs can be compared at this size: the middle of photos of this short side, in pixels.
 HELD_OUT_SHORT_SIDE, HELD_OUT_SIZE = 288, 256
@@ -35,6 +37,7 @@ class Inputs:
         style_image: shape (3, H, W), RGB in [0, 1], at the recipe's size.
         photo_files: to train on.
         held_out_files: never trained on.
+        initial: the network that the training starts from; None: random weights.
         identity: the recipe, and what tells this painting and these photos from others; a run is continued only with
             the same.
     """
@@ -42,15 +45,21 @@ class Inputs:
     style_image: Tensor
     photo_files: list[Path]
     held_out_files: list[Path]
+    initial: TransformNet | None
     identity: dict[str, Any]
 
 
-def find_inputs(recipe: Recipe, style: Path, content: Path, say: Callable[[str], None]) -> Inputs:
-    """Read the painting, and list the photos below the folder `content`.
+def find_inputs(
+    recipe: Recipe, style: Path, content: Path, init: str | Path | None, say: Callable[[str], None]
+) -> Inputs:
+    """Read the painting and the network to start from, and list the photos below the folder `content`.
 
     Raises:
         ImageError: the painting cannot be read; no folder, or no picture in it.
+        CheckpointError: `init` is neither a shipped style nor a checkpoint.
+        SettingError: `init` is not of the recipe's network and width.
     """
+    initial = None if init is None else _load_initial(init, recipe)
     style_image = load_image(style, short_side=recipe.style_short_side, say=say)
     photo_files, held_out_files = hold_out_photos(list_photos(content), content, recipe.held_out_photos)
     names = "\n".join(file.relative_to(content).as_posix() for file in photo_files)
@@ -58,8 +67,20 @@ def find_inputs(recipe: Recipe, style: Path, content: Path, say: Callable[[str],
         **recipe.as_plain_values(),
         "style": _digest(style_image.numpy().tobytes()),
         "content": _digest(names.encode()),
+        "init": None if init is None else f"{Path(init).stem} {_digest(find_checkpoint(init).read_bytes())}",
     }
-    return Inputs(style_image, photo_files, held_out_files, identity)
+    return Inputs(style_image, photo_files, held_out_files, initial, identity)
+
+
+def _load_initial(init: str | Path, recipe: Recipe) -> TransformNet:
+    network = load_checkpoint(init).network
+    name, width = name_of_transform_net(network), network.arguments["width"]
+    if (name, width) != (recipe.transform_net, recipe.width):
+        raise SettingError(
+            f"init {str(init)!r} is a {name} network of width {width}, not {recipe.transform_net} of width "
+            f"{recipe.width}; give transform_net={name} transform_net.width={width}, or another init"
+        )
+    return network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,19 +148,22 @@ def read_photos(
     return photos
 
 
-def read_held_out(files: list[Path], say: Callable[[str], None]) -> Tensor:
+def read_held_out(files: list[Path], say: Callable[[str], None], size: int = HELD_OUT_SIZE) -> Tensor:
     """The photos that are measured and shown, never trained on.
 
+    Args:
+        size: pixels; another one cuts the same middle and scales it.
+
     Returns:
-        Shape (N, 3, 256, 256), float32, RGB in [0, 1], on the CPU; N may be 0.
+        Shape (N, 3, size, size), float32, RGB in [0, 1], on the CPU; N may be 0.
     """
     crops = []
     for file in files:
         try:
-            crops.append(cut_centre(read_photo(file, HELD_OUT_SHORT_SIDE), HELD_OUT_SIZE))
+            crops.append(cut_centre(read_photo(file, round(size * HELD_OUT_SHORT_SIDE / HELD_OUT_SIZE)), size))
         except ImageError as error:
             say(str(error))
-    return torch.stack(crops) if crops else torch.empty(0, 3, HELD_OUT_SIZE, HELD_OUT_SIZE)
+    return torch.stack(crops) if crops else torch.empty(0, 3, size, size)
 
 
 def sample_photos(photos: ContentImages, count: int) -> Tensor:

@@ -117,6 +117,7 @@ def _describe(run: Run, name: str, about: Mapping[str, Any], held_out_losses: Ma
             "of_steps": recipe.steps,
             **{key: plain[key] for key in TRAINING_KEYS},
             "stroke_reference_size": recipe.crop_size,
+            **({"init": run.identity["init"]} if run.identity.get("init") else {}),
         },
         held_out=dict(held_out_losses),
     )

@@ -14,7 +14,7 @@ from nst_fast.training.divergence import DivergenceGuard
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
-from nst_fast.transform_nets import build_transform_net
+from nst_fast.transform_nets import TransformNet, build_transform_net
 
 STATE_FILE = "state.pt"
 AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -60,6 +60,7 @@ class Run:
         identity: plain values that tell whether a saved state belongs to this run.
         loss: on the device of the run.
         folder: of the run.
+        initial: whose weights the network starts with; None: random ones, by the recipe's seed.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Run:
         loss: PerceptualLoss,
         folder: Path,
         *,
+        initial: TransformNet | None = None,
         device: torch.device,
         autocast_type: torch.dtype | None,
         channels_last: bool,
@@ -85,6 +87,8 @@ class Run:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are none of our business
             torch.manual_seed(recipe.seed)
             network = build_transform_net(recipe.transform_net, width=recipe.width)
+        if initial is not None:
+            network.load_state_dict(initial.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
         self.average = WeightAverage(self.network, recipe.average_decay)
         self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate, fused=device.type != "mps")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
+from nst_fast.event_file import EventFile
 from nst_fast.images import save_image
 from nst_fast.progress_bar import open_bar, show_terms
 
@@ -27,7 +27,7 @@ class RunLog:
     ) -> None:
         self.folder = folder
         self.strip_photos = strip_photos
-        self.writer = SummaryWriter(str(folder), purge_step=first_step + 1)  # from this step on, it included
+        self.writer = EventFile(folder, first_step)
         self.bar = open_bar("training", first_step, steps, show=show_progress)
 
     def log_step(self) -> None:
@@ -53,6 +53,5 @@ class RunLog:
         save_image(strip, self.folder / "strip.jpg")
 
     def close(self) -> None:
-        """Ends the bar and flushes TensorBoard."""
+        """End the bar."""
         self.bar.close()
-        self.writer.close()

@@ -79,11 +79,14 @@ class SmoothUpsampleConv(nn.Module):
         self.weight = nn.Parameter(nn.Conv2d(in_channels, out_channels, 3, bias=False).weight.detach())
         self.register_buffer("shares", torch.tensor(self._SHARES), persistent=False)
 
+    def build_kernels(self) -> Tensor:
+        """(4 * out, in, 3, 3): the kernels at the smaller size, each channel's four in the order of pixel-shuffle."""
+        return torch.einsum("oikl,pky,qlx->opqiyx", self.weight, self.shares, self.shares).flatten(0, 2)
+
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, 2H, 2W)."""
-        kernels = torch.einsum("oikl,pky,qlx->opqiyx", self.weight, self.shares, self.shares).flatten(0, 2)
         padded = functional.pad(hidden, (1, 1, 1, 1), mode="reflect")
-        return functional.pixel_shuffle(functional.conv2d(padded, kernels), 2)
+        return functional.pixel_shuffle(functional.conv2d(padded, self.build_kernels()), 2)
 
 
 class SmoothUpsampleConvNorm(Chain):

@@ -197,7 +197,7 @@ def test_help_is_quick_and_complete(capsys):
     films = ["--shard", "--start", "--end", "--preview", "--smoothing", "--codec", "--crf", "--effort"]
     for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 13
+    assert result.stdout.count("default:") == 14
 
 
 def test_the_engine_can_be_chosen(capsys):

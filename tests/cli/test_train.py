@@ -1,10 +1,13 @@
 import dataclasses
 import inspect
+import json
 import math
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +25,9 @@ from nst_fast.cli.settings import TrainSettings, list_settings
 from nst_fast.cli.train import build_recipe
 from nst_fast.errors import ImageError, TrainingError
 from nst_fast.training import loop
+from nst_fast.training.loop import Moment, TrainingResult
 from nst_fast.training.recipe import Recipe
+from nst_fast.transform_nets import RealtimeNet
 
 PARAMETERS = inspect.signature(loop.train).parameters
 NEEDED = ("style=a.jpg", "content=photos")
@@ -69,6 +74,7 @@ OTHER_VALUES = {
     "save_every_steps": 4,
     "strip_every_steps": 6,
     "overwrite": True,
+    "live": True,
 }
 # Ordinary names that mean something to Hydra, to OmegaConf or to a shell.
 STRANGE_NAMES = [
@@ -134,6 +140,7 @@ def recorded(compose_train, monkeypatch):
             return SimpleNamespace(checkpoint=Path("x.safetensors"), held_out={})
 
         monkeypatch.setattr(loop, "train", note)
+        monkeypatch.setattr("nst_fast.cli.live.open_browser", lambda address: None)
         for settings, swept in compose_train(*arguments):
             run_training(settings, swept)
         (call,) = calls
@@ -178,6 +185,8 @@ def test_every_parameter_can_be_set(recorded):
     for name in PARAMETERS:
         if name == "about":
             assert changed[name] == {"title": "The Wave", "artist": "Hokusai", "year": 1831}
+        elif name == "watch":
+            assert callable(changed[name]) and usual[name] is None
         elif name not in ("recipe", "show_progress", "say"):
             assert str(changed[name]) == str(OTHER_VALUES[name]) != str(usual[name])
 
@@ -486,3 +495,22 @@ def test_an_image_of_the_wrong_kind_is_told(error_of, tmp_path, photo_folder):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     (tmp_path / "a.jpg").write_text("hello")
     assert error_of("style=a.jpg", f"content={photo_folder}").startswith("a.jpg is not a picture that can be read; ")
+
+
+def test_live_serves_the_page_beside_the_training(tmp_path, monkeypatch):
+    """live=true gives the training something to show itself to, and the page shows it while it lasts."""
+    opened, seen = [], []
+
+    def pretend(*arguments, watch, **others) -> TrainingResult:
+        watch(Moment(3, 5, {"total": 0.5}, RealtimeNet(width=4)))
+        with urllib.request.urlopen(opened[0] + "api/training", timeout=30) as answer:
+            seen.append(json.load(answer))
+        return TrainingResult(tmp_path / "a.safetensors", {}, 5, 1.0)
+
+    monkeypatch.setattr(loop, "train", pretend)
+    monkeypatch.setattr("nst_fast.cli.live.open_browser", opened.append)
+    settings = TrainSettings(style="a.jpg", content="photos", output=str(tmp_path), live=True)
+    train.run_training(settings, {})
+    assert seen == [{"step": 3, "steps": 5, "losses": [{"step": 3, "total": 0.5}], "strip": None}]
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(opened[0], timeout=5)

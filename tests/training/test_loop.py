@@ -200,6 +200,33 @@ def test_a_run_can_be_watched(start, tmp_path):
     assert all(event.value > 0 for event in events.Scalars("images_per_second"))
 
 
+def test_a_run_starts_from_another_network(start):
+    """With `init` the first weights are those of the checkpoint: a step of next to no length leaves them there."""
+    first = start("first", checkpoint_dtype="fp32")
+    still = replace(RECIPE, steps=1, learning_rate=1e-12, average_decay=0, seed=5)
+    second = start("second", still, init=first.checkpoint, checkpoint_dtype="fp32")
+    for before, after in zip(weights_of(first), weights_of(second), strict=True):
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
+    assert not same_weights(first, start("third", still, checkpoint_dtype="fp32"))
+    assert read_checkpoint_header(second.checkpoint)["training"]["init"].startswith("painting ")
+
+
+def test_a_run_is_not_continued_from_another_start(start):
+    """`init` belongs to what a run is: given or not, it is not another run that goes on."""
+    checkpoint = start("first").checkpoint
+    start("second", init=checkpoint)
+    with pytest.raises(TrainingError, match="other settings \\(init 'painting "):
+        start("second")
+
+
+def test_a_network_of_another_shape_cannot_be_started_from(start):
+    """The message says what the checkpoint is and what was asked for."""
+    checkpoint = start("first").checkpoint
+    message = "is a realtime network of width 4, not realtime of width 8; give transform_net=realtime"
+    with pytest.raises(SettingError, match=message):
+        start("second", replace(RECIPE, width=8), init=checkpoint)
+
+
 def test_photos_held_out_are_not_trained_on(start, photo_folder, monkeypatch):
     """The photos that the run trains on are exactly those that are not held out."""
     files = list_photos(photo_folder)
@@ -698,3 +725,13 @@ def test_the_recipe_is_not_changed(start):
     recipe = copy.deepcopy(RECIPE)
     start(recipe=recipe)
     assert recipe == RECIPE
+
+
+def test_each_moment_is_shown_to_who_watches(start):
+    """That is the start and every logged step with its losses, and the network that becomes the checkpoint."""
+    moments = []
+    result = start(watch=lambda moment: moments.append((moment.step, moment.steps, set(moment.terms), moment.network)))
+    assert [(step, steps) for step, steps, _, _ in moments] == [(step, 8) for step in (0, 2, 3, 4, 6, 8)]
+    assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
+    watched = list(moments[-1][3].state_dict().values())
+    assert all(torch.equal(a, b) for a, b in zip(watched, weights_of(result), strict=True))

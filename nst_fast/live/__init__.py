@@ -1,0 +1,1 @@
+"""The live page: a local server, and the page that it serves."""

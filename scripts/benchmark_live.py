@@ -1,0 +1,130 @@
+"""How many frames a second the live page paints, and after what delay.
+
+    python scripts/benchmark_live.py               the server alone, with frames from a second process
+    python scripts/benchmark_live.py --browser     page, server and network together: Chromium with a generated camera
+
+Prints a line for each, and a last line of JSON. Frames are 640 x 360 pixels. Nothing else should run meanwhile.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import multiprocessing
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from nst_fast.live.gallery import list_styles
+from nst_fast.live.running import address_of, open_listener, running_in_thread
+from nst_fast.live.server import build_app
+
+PROJECT = Path(__file__).resolve().parent.parent
+WIDTH, HEIGHT = 640, 360
+IN_FLIGHT = 2  # as the page has it
+WARM_UP_SECONDS = 3.0
+
+
+def draw_frames() -> list[bytes]:
+    """A camera that wanders over a photo, as JPEG."""
+    photo = Image.open(PROJECT / "docs" / "examples" / "photos" / "astronaut.jpg").convert("RGB").resize((760, 760))
+    frames = []
+    for step in range(24):
+        buffer = io.BytesIO()
+        left, top = 5 * step, 100 + 2 * step
+        photo.crop((left, top, left + WIDTH, top + HEIGHT)).save(buffer, "JPEG", quality=90)
+        frames.append(buffer.getvalue())
+    return frames
+
+
+def send_frames(address: str, style: str, seconds: float, results) -> None:
+    """Runs in the second process: as many frames as come back, `IN_FLIGHT` of them on the way."""
+    import websockets.sync.client
+
+    frames, sent, delays = draw_frames(), {}, []
+    with websockets.sync.client.connect(address.replace("http", "ws") + "api/paint", compression=None) as connection:
+        connection.send(json.dumps({"style": style, "steadiness": 0.5}))
+        number, began = 0, time.perf_counter()
+        while (now := time.perf_counter()) < began + WARM_UP_SECONDS + seconds:
+            while len(sent) < IN_FLIGHT:
+                number += 1
+                sent[number] = time.perf_counter()
+                connection.send(number.to_bytes(4) + frames[number % len(frames)])
+            answer = connection.recv(timeout=120)
+            number_back = int.from_bytes(answer[:4])
+            if now > began + WARM_UP_SECONDS:
+                delays.append(time.perf_counter() - sent[number_back])
+            for old in [other for other in sent if other <= number_back]:
+                del sent[old]
+    results.put({"frames_per_second": len(delays) / seconds, "median_delay_ms": 1000 * statistics.median(delays)})
+
+
+def measure_server(address: str, style: str, seconds: float) -> dict[str, float]:
+    """Frames a second and the median delay of the server alone."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=send_frames, args=(address, style, seconds, results))
+    process.start()
+    figures = results.get(timeout=seconds + 300)
+    process.join()
+    return figures
+
+
+def measure_page(address: str, style: str, seconds: float) -> dict[str, float]:
+    """What the page itself counts: from a camera's frame to its painting on the canvas."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        clip = Path(folder) / "camera.mjpeg"
+        clip.write_bytes(b"".join(draw_frames()))
+        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        with contextlib.closing(browser):
+            context = browser.new_context(permissions=["camera"])
+            context.add_init_script(
+                f"localStorage['nst-fast size'] = {WIDTH}; localStorage['nst-fast style'] = '{style}'"
+            )
+            page = context.new_page()
+            page.goto(address)
+            count = "Number(document.querySelector('#after').dataset.count || 0)"
+            while page.evaluate(count) < 10:
+                page.wait_for_timeout(200)
+            page.wait_for_timeout(1000 * WARM_UP_SECONDS)
+            first, began, delays = page.evaluate(count), time.perf_counter(), []
+            while time.perf_counter() < began + seconds:
+                page.wait_for_timeout(1000)
+                delays.append(int(page.locator("#figures").inner_text().split("·")[1].split()[0]))
+            rate = (page.evaluate(count) - first) / (time.perf_counter() - began)
+    return {"frames_per_second": rate, "median_delay_ms": statistics.median(delays)}
+
+
+def main() -> None:
+    """Measure, print, and end with a line of JSON."""
+    parser = argparse.ArgumentParser(description="Frames a second and delay of the live page, at 640 x 360.")
+    parser.add_argument("--browser", action="store_true", help="also through a page in Chromium")
+    parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint (default: %(default)s)")
+    parser.add_argument("--engine", default="auto", help="see nst-fast stylize --help (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: %(default)s)")
+    options = parser.parse_args()
+    styles = list_styles([options.style], engine=options.engine)
+    style = next(iter(styles))
+    listener = open_listener("127.0.0.1", 0)
+    figures = {}
+    with running_in_thread(build_app(styles, port=listener.getsockname()[1]), listener):
+        address = address_of(listener)
+        figures["server"] = measure_server(address, style, options.seconds)
+        if options.browser:
+            figures["page"] = measure_page(address, style, options.seconds)
+    print(f"{style} by {styles[style].stylizer.describe()}")
+    for name, measured in figures.items():
+        rate, delay = measured["frames_per_second"], measured["median_delay_ms"]
+        print(f"{name}: {rate:.1f} frames/s, median delay {delay:.0f} ms")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

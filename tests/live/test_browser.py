@@ -1,0 +1,452 @@
+"""The live page in a real browser: Chromium with a generated camera, driven by Playwright.
+
+Set NST_FAST_WRITE_PICTURES=1 to have the README's picture of the page written anew.
+"""
+
+import base64
+import contextlib
+import functools
+import io
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_fast.live.gallery import Style, list_styles
+from nst_fast.live.running import address_of, open_listener, running_in_thread
+from nst_fast.live.server import build_app
+from nst_fast.live.site import export_site
+from nst_fast.live.web_runtime import find_runtime
+from nst_fast.pictures import Picture
+from nst_fast.transform_nets import RealtimeNet
+
+CHROMIUM = os.environ.get("NST_FAST_CHROMIUM") or shutil.which("chromium")
+PROJECT = Path(__file__).resolve().parents[2]
+PHOTOS = PROJECT / "docs" / "examples" / "photos"
+SECONDS = 180.0  # that a busy computer may take for one step
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; Debian: apt-get install chromium"),
+]
+needs_runtime = pytest.mark.skipif(not find_runtime(), reason="needs nst-fast live --fetch-runtime, once")
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    """The driver of browsers."""
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        yield playwright
+
+
+def launch(playwright, *flags: str):
+    """A headless Chromium."""
+    # Without a sandbox, since containers often run as root; the pages are our own.
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """A film for the camera: the view wanders over a photo."""
+    photo = Image.open(PHOTOS / "astronaut.jpg").convert("RGB").resize((900, 900), Image.Resampling.LANCZOS)
+    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    with path.open("wb") as file:
+        for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
+            left, top = 130 + 90 * np.cos(angle), 40 + 30 * np.sin(angle)
+            photo.crop((round(left), round(top), round(left) + 640, round(top) + 360)).save(file, "JPEG", quality=92)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, clip):
+    """A browser with a camera."""
+    flags = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
+    with contextlib.closing(launch(playwright, *flags)) as browser:
+        yield browser
+
+
+def build_style(name: str, seed: int) -> Style:
+    """A tiny network, quick enough for a browser on a busy computer."""
+
+    @functools.cache
+    def load() -> RealtimeNet:
+        torch.manual_seed(seed)
+        return RealtimeNet(width=4)
+
+    return Style(name, {}, load, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny_styles() -> dict[str, Style]:
+    """Two styles that differ."""
+    return {name: build_style(name, seed) for seed, name in enumerate(("first", "second"))}
+
+
+@pytest.fixture(scope="module")
+def tiny_address(tiny_styles):
+    """The address of a server that paints with these."""
+    listener = open_listener("127.0.0.1", 0)
+    with running_in_thread(build_app(tiny_styles, port=listener.getsockname()[1]), listener):
+        yield address_of(listener)
+
+
+def wait_until(page, expression: str, seconds: float = SECONDS):
+    """The value of an expression, once it is true (`wait_for_function` needs eval, which the page forbids)."""
+    deadline = time.monotonic() + seconds
+    while not (value := page.evaluate(expression)):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {expression}; state: {state_of(page)}"
+        page.wait_for_timeout(100)
+    return value
+
+
+def state_of(page) -> list[str]:
+    """What the page says."""
+    return page.evaluate("[...document.querySelectorAll('#state, #notice:not([hidden])')].map(e => e.innerText)")
+
+
+def count_of(page) -> int:
+    """How many paintings were shown so far."""
+    return page.evaluate("Number(document.querySelector('#after').dataset.count || 0)")
+
+
+def wait_for_paintings(page, more: int = 2) -> None:
+    """Until so many more were shown."""
+    goal = count_of(page) + more
+    wait_until(page, f"Number(document.querySelector('#after').dataset.count || 0) >= {goal}")
+
+
+def pixels_of(page, canvas: str) -> np.ndarray:
+    """What a canvas shows, shape (height, width, 3), uint8."""
+    address = page.evaluate(f"document.querySelector('{canvas}').toDataURL('image/png')")
+    return np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
+
+
+def drop_file(page, path: Path, media_type: str) -> None:
+    """As if dropped onto the page with the mouse."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    page.evaluate(
+        """([data, name, type]) => {
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], name, {type}));
+            window.dispatchEvent(new DragEvent("drop", {dataTransfer, cancelable: true}));
+        }""",
+        [data, path.name, media_type],
+    )
+
+
+@contextlib.contextmanager
+def open_page(browser, address: str, *, camera: bool = True, size: str = "256", quiet: bool = True, **options):
+    """The page, painting at a small size, not mirrored; fails if it reports an error or asks another server."""
+    storage = {"size": size, "mirror": "false", "way": options.pop("way", "server")}
+    context = browser.new_context(permissions=["camera"] if camera else [], **options)
+    script = "".join(f"localStorage.setItem('nst-fast {key}', '{value}');" for key, value in storage.items())
+    context.add_init_script(f"try {{ {script} }} catch {{}}")
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(address)
+        yield page
+        assert not quiet or troubles == []
+        base = address.partition("?")[0]
+        assert [url for url in asked if not url.startswith((base, "blob:", "data:"))] == []
+    finally:
+        context.close()
+
+
+def check_painting(page, style: Style, tolerance: float) -> None:
+    """The painted canvas is what the network makes of the canvas beside it, and is not that one."""
+    before, after = (pixels_of(page, canvas).astype(int) for canvas in ("#before", "#after"))
+    expected = style.stylizer.stylize_pixels(before.astype(np.uint8))
+    assert np.abs(after - expected).mean() < tolerance
+    assert np.abs(after - before).mean() > 10
+
+
+def test_the_camera_is_painted(browser, tiny_address, tiny_styles):
+    """Paintings follow the camera, are those of the network, change with the style, and stand still when frozen."""
+    with open_page(browser, tiny_address) as page:
+        wait_for_paintings(page)
+        first = pixels_of(page, "#after")
+        wait_for_paintings(page, 4)
+        assert first.shape[1] == 256
+        assert np.abs(first.astype(int) - pixels_of(page, "#after")).mean() > 1
+        page.keyboard.press(" ")
+        wait_for_paintings(page, 1)
+        page.wait_for_timeout(1000)  # what was under way when it was frozen
+        check_painting(page, tiny_styles["first"], tolerance=6)
+        still = pixels_of(page, "#before")
+        page.get_by_role("radio", name="Second").check(force=True)
+        wait_until(page, "document.querySelector('#after').dataset.style === 'second'")
+        page.wait_for_timeout(1000)
+        check_painting(page, tiny_styles["second"], tolerance=6)
+        assert np.array_equal(pixels_of(page, "#before"), still)
+        page.keyboard.press("1")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'first'")
+        page.keyboard.press(" ")
+        wait_for_paintings(page, 3)
+        assert "frames/s" in wait_until(page, "document.querySelector('#figures:not([hidden])')?.textContent")
+
+
+def test_pictures_and_clips_are_saved(browser, tiny_address, tmp_path, tiny_styles):
+    """A picture is what is shown; a clip plays when it is dropped onto the page; a film is painted whole and saved."""
+    with open_page(browser, tiny_address) as page:
+        wait_for_paintings(page)
+        page.keyboard.press(" ")
+        page.wait_for_timeout(1500)
+        with page.expect_download() as download:
+            page.keyboard.press("s")
+        picture = np.array(Image.open(download.value.path()).convert("RGB")).astype(int)
+        assert np.abs(picture - pixels_of(page, "#after")).mean() < 3
+        assert download.value.suggested_filename.startswith("first 20")
+        page.keyboard.press(" ")
+        wait_for_paintings(page)
+        page.get_by_role("button", name="Record").click()
+        wait_for_paintings(page, 4)
+        page.wait_for_timeout(1500)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Record").click()
+        film = tmp_path / ("film" + Path(download.value.suggested_filename).suffix)
+        download.value.save_as(film)
+        drop_file(page, film, "video/mp4" if film.suffix == ".mp4" else "video/webm")
+        wait_until(page, "!document.querySelector('#film').hidden")
+        wait_for_paintings(page, 3)
+        with page.expect_download(timeout=300_000) as download:
+            page.get_by_role("button", name="Save film").click()
+            wait_until(page, "!document.querySelector('#progress').hidden")
+        painted = tmp_path / ("painted" + Path(download.value.suggested_filename).suffix)
+        download.value.save_as(painted)
+        drop_file(page, painted, "video/mp4" if painted.suffix == ".mp4" else "video/webm")
+        wait_for_paintings(page, 3)
+        assert pixels_of(page, "#after").shape[1] == 256
+
+
+def test_a_dropped_photo_is_painted_and_saved_at_its_own_size(browser, tiny_address, tiny_styles, tmp_path):
+    """The page shows it painted; what is saved has the file's size, and the strokes that are shown."""
+    photo = np.array(Image.open(PHOTOS / "china.jpg").convert("RGB"))
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    with open_page(browser, tiny_address, camera=False) as page:
+        wait_for_paintings(page, 1)
+        drop_file(page, tmp_path / "photo.png", "image/png")
+        wait_until(page, "document.querySelector('#after').width === 256")
+        check_painting(page, tiny_styles["first"], tolerance=6)
+        with page.expect_download(timeout=120_000) as download:
+            page.get_by_role("button", name="Picture").click()
+        saved = np.array(Image.open(download.value.path()).convert("RGB")).astype(int)
+        expected = tiny_styles["first"].stylizer.stylize_picture(Picture(photo), size=256).rgb
+        assert np.abs(saved - expected).mean() < 2
+        (tmp_path / "notes.txt").write_text("no picture")
+        drop_file(page, tmp_path / "notes.txt", "text/plain")
+        assert "notes.txt is neither a photo nor a film" in page.get_by_role("alert").inner_text(timeout=30_000)
+
+
+def test_before_and_after_by_the_keyboard(browser, tiny_address):
+    """The divider is a slider that arrow keys move; single keys can be switched off."""
+    with open_page(browser, tiny_address, camera=False) as page:
+        wait_for_paintings(page, 1)
+        page.keyboard.press("c")
+        slider = page.get_by_role("slider", name="Before and after")
+        slider.press("ArrowRight")
+        assert page.evaluate("getComputedStyle(document.querySelector('#frame')).getPropertyValue('--split')") == "51%"
+        page.keyboard.press("Tab")
+        page.keyboard.press("?")
+        page.get_by_role("checkbox", name="Use these keys").uncheck()
+        page.keyboard.press("Escape")
+        page.locator("body").press("c")
+        assert page.get_by_role("button", name="Compare").get_attribute("aria-pressed") == "true"
+
+
+def test_the_size_follows_the_pace(browser, tiny_address):
+    """The page settles on the largest size that a computer paints within 130 ms, and stays there."""
+    simulate = """async (millisecondsAt640) => {
+        const { Pace } = await import("/pace.js");
+        const pace = new Pace();
+        const sides = [pace.longSide];
+        for (let now = 0; now < 300000; ) {
+            const delay = millisecondsAt640 * (pace.longSide / 640) ** 2;
+            now += Math.max(33, delay / 2);
+            pace.count(now, delay);
+            if (pace.longSide !== sides.at(-1)) {
+                sides.push(pace.longSide);
+            }
+        }
+        return sides;
+    }"""
+    with open_page(browser, tiny_address, camera=False) as page:
+        assert page.evaluate(simulate, 10) == [640, 800, 960]
+        assert page.evaluate(simulate, 100) == [640]
+        assert page.evaluate(simulate, 400) == [640, 480, 384, 320]
+        assert page.evaluate(simulate, 5000)[-1] == 256
+
+
+def test_a_refused_camera_is_explained(browser, tiny_address):
+    """Without permission the page says so, offers to try again, and still paints the sample."""
+    with open_page(browser, tiny_address, camera=False) as page:
+        wait_for_paintings(page, 1)
+        page.get_by_role("button", name="Start the camera").click()
+        alert = page.get_by_role("alert")
+        assert "The camera was refused" in alert.inner_text(timeout=30_000)
+        assert page.get_by_role("button", name="Try again").is_visible()
+
+
+def test_no_camera_is_explained(playwright, tiny_address):
+    """On a computer without a camera the page says so."""
+    with contextlib.closing(launch(playwright)) as browser, open_page(browser, tiny_address) as page:
+        alert = page.get_by_role("alert")
+        assert "There is no camera" in alert.inner_text(timeout=60_000)
+
+
+def test_a_camera_in_use_is_explained(browser, tiny_address):
+    """When another program holds the camera the page says so, and a second try works."""
+    with open_page(browser, tiny_address, camera=False) as page:
+        wait_for_paintings(page, 1)
+        page.context.grant_permissions(["camera"])
+        page.evaluate(
+            """() => {
+                const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+                navigator.mediaDevices.getUserMedia = () => {
+                    navigator.mediaDevices.getUserMedia = open;
+                    return Promise.reject(new DOMException("busy", "NotReadableError"));
+                };
+            }"""
+        )
+        page.get_by_role("button", name="Start the camera").click()
+        assert "The camera is in use" in page.get_by_role("alert").inner_text(timeout=30_000)
+        page.get_by_role("button", name="Try again").click()
+        wait_for_paintings(page, 3)
+
+
+def test_the_page_survives_the_server(browser, tiny_styles):
+    """When the server ends the page says so; when it is there again the page goes on by itself."""
+    listener = open_listener("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        first.enter_context(running_in_thread(build_app(tiny_styles, port=port), listener))
+        page = stack.enter_context(open_page(browser, address_of(listener), quiet=False))
+        wait_for_paintings(page)
+        first.close()
+        assert "The server does not answer" in page.get_by_role("alert").inner_text(timeout=60_000)
+        again = open_listener("127.0.0.1", port)
+        stack.enter_context(running_in_thread(build_app(tiny_styles, port=port), again))
+        wait_for_paintings(page)
+        assert page.get_by_role("alert").is_hidden()
+
+
+@needs_runtime
+def test_painting_in_the_browser_with_wasm(browser, tiny_address, tiny_styles):
+    """WebAssembly paints the camera as the stylizer does, to the level."""
+    with open_page(browser, tiny_address + "?provider=wasm", way="browser") as page:
+        wait_for_paintings(page, 3)
+        page.keyboard.press(" ")
+        wait_for_paintings(page, 1)
+        page.wait_for_timeout(2000)
+        check_painting(page, tiny_styles["first"], tolerance=0.6)
+        assert "WebAssembly" in page.locator("#state").inner_text()
+
+
+@needs_runtime
+def test_painting_in_the_browser_with_webgpu(playwright, tiny_address, tiny_styles, tmp_path):
+    """WebGPU, here computed in software, paints a tiny photo as the stylizer does."""
+    Image.open(PHOTOS / "china.jpg").convert("RGB").resize((48, 32)).save(tmp_path / "photo.png")
+    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    with (
+        contextlib.closing(launch(playwright, *flags)) as browser,
+        open_page(browser, tiny_address, way="server", camera=False, quiet=False) as page,
+    ):
+        wait_for_paintings(page, 1)
+        drop_file(page, tmp_path / "photo.png", "image/png")
+        wait_until(page, "document.querySelector('#after').width === 48")
+        before = count_of(page)
+        page.get_by_role("radio", name="In the browser").check(force=True)
+        wait_until(page, f"Number(document.querySelector('#after').dataset.count) > {before}", 400)
+        assert "with WebGPU" in page.locator("#state").inner_text()
+        check_painting(page, tiny_styles["first"], tolerance=0.6)
+
+
+@needs_runtime
+def test_the_exported_site_paints_without_a_server(browser, tiny_styles, tmp_path):
+    """A folder of files behind a plain web server, with no headers of its own, paints the camera."""
+    import http.server
+    import threading
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    export_site(tmp_path / "site", tiny_styles.values())
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / "site")
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with open_page(browser, f"http://127.0.0.1:{server.server_port}/") as page:
+            wait_for_paintings(page, 3)
+            page.keyboard.press(" ")
+            page.wait_for_timeout(2000)
+            check_painting(page, tiny_styles["first"], tolerance=0.6)
+            assert page.get_by_role("radio", name="On this computer").is_disabled()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_the_page_fits_and_is_named(browser, tiny_address, width, scheme, tmp_path):
+    """At every width nothing is cut off, everything that can be pressed has a name and is large enough to hit."""
+    viewport = {"width": width, "height": 800}
+    with open_page(browser, tiny_address, camera=False, viewport=viewport, color_scheme=scheme) as page:
+        wait_for_paintings(page, 1)
+        page.screenshot(path=tmp_path / "page.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        controls = page.evaluate(
+            """[...document.querySelectorAll("button, select, input, .button")]
+                .filter((control) => control.checkVisibility())
+                .map((control) => ({
+                    name: [control.ariaLabel, control.innerText]
+                        .concat([...(control.labels || [])].map((label) => label.innerText)),
+                    size: Math.min(control.offsetWidth, control.offsetHeight),
+                    small: control.matches("button, select, .button"),
+                }))"""
+        )
+        assert [control for control in controls if not any(control["name"])] == []
+        assert [control for control in controls if control["small"] and control["size"] < 40] == []
+
+
+def test_the_picture_in_the_readme(browser, tmp_path):
+    """The page with the shipped styles, as a visitor sees it."""
+    styles = list_styles([])
+    if not styles:
+        pytest.skip("no styles are shipped with this copy")
+    listener = open_listener("127.0.0.1", 0)
+    app = build_app(styles, port=listener.getsockname()[1])
+    viewport = {"width": 1280, "height": 680}
+    with (
+        running_in_thread(app, listener),
+        open_page(browser, address_of(listener), size="640", viewport=viewport, color_scheme="dark") as page,
+    ):
+        page.get_by_role("radio", name="Great Wave").check(force=True)
+        wait_until(page, "[...document.images].every((image) => image.complete)")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'wave'")
+        page.keyboard.press(" ")
+        page.wait_for_timeout(3000)
+        page.keyboard.press("c")
+        # The generated camera is called by the path of its file.
+        page.evaluate("document.querySelector('#cameras option').textContent = 'Camera 1'")
+        page.evaluate("document.activeElement.blur()")
+        path = tmp_path / "live.png"
+        page.screenshot(path=path)
+        if os.environ.get("NST_FAST_WRITE_PICTURES"):
+            target = PROJECT / "docs" / "pictures" / "live.jpg"
+            Image.open(path).convert("RGB").save(target, quality=88, optimize=True, progressive=True)
+            assert target.stat().st_size < 300_000
+        shown = np.array(Image.open(path).convert("RGB")).astype(int)
+        assert shown.std() > 20 and json.dumps(state_of(page)).count("Painting on this computer") == 1

@@ -1,0 +1,213 @@
+"""The picture API, the files of the page, and what is refused."""
+
+import struct
+import zlib
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from nst_fast.live import server
+
+ODD_NAME = 'a/b "ü" <i>'
+
+
+def test_styles_are_listed(client, decode):
+    """Each style is named with what is known of it, and its thumbnail is the painted sample photo."""
+    wave, odd = client.get("/api/styles").json()["styles"]
+    assert wave == {
+        "name": "wave",
+        "title": "The Great Wave",
+        "year": 1831,
+        "thumbnail": "api/styles/wave/thumbnail.jpg",
+        "network": "api/styles/wave/network.onnx",
+    }
+    assert odd["name"] == ODD_NAME
+    thumbnails = [decode(client.get("/" + style["thumbnail"]).content) for style in (wave, odd)]
+    assert thumbnails[0].shape == thumbnails[1].shape
+    assert np.abs(thumbnails[0].astype(int) - thumbnails[1]).mean() > 5
+
+
+@pytest.mark.parametrize("way", ["body", "multipart"])
+def test_a_picture_is_painted(client, styles, photo, encode, decode, way):
+    """What comes back is what the network makes of the picture, as the body and as a field of a form."""
+    data = encode(photo, "PNG")
+    sent = {"content": data} if way == "body" else {"files": {"image": ("photo.png", data, "image/png")}}
+    answer = client.post(f"/api/stylize?style={quote(ODD_NAME)}&format=png", **sent)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert np.array_equal(decode(answer.content), styles[ODD_NAME].stylizer.stylize_pixels(photo))
+
+
+def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, encode, decode):
+    """Without a style the first one paints, at the picture's own size, to a JPEG near to what the network painted."""
+    answer = client.post("/api/stylize", content=encode(photo, "PNG"))
+    assert answer.headers["content-type"] == "image/jpeg"
+    expected = styles["wave"].stylizer.stylize_pixels(photo)
+    assert np.abs(decode(answer.content).astype(int) - expected).mean() < 3
+    smaller = client.post("/api/stylize?size=32&format=png", content=encode(photo, "PNG"))
+    assert decode(smaller.content).shape == photo.shape
+    assert not np.array_equal(decode(smaller.content), expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("style=waev", 404, "style 'waev' is unknown; allowed: wave"),
+        ("size=0", 400, "size '0' is not allowed; give the long side in pixels, 16 to 8192"),
+        ("size=9e9", 400, "size '9e9' is not allowed"),
+        ("format=gif", 400, "format 'gif' is unknown; allowed: jpg, png, webp"),
+        ("stile=wave", 400, "parameter 'stile' is unknown; allowed: style, size, format"),
+    ],
+)
+def test_wrong_parameters_are_explained(client, photo, encode, query, status, words):
+    """One line says what was given and what is allowed."""
+    answer = client.post(f"/api/stylize?{query}", content=encode(photo))
+    assert (answer.status_code, answer.text.count("\n")) == (status, 1)
+    assert words in answer.text
+
+
+def test_what_is_no_picture_is_explained(client, encode, photo):
+    """Nothing, garbage, half a file, and a form without the field are told apart."""
+    assert "is empty (0 bytes)" in client.post("/api/stylize", content=b"").text
+    garbage = client.post("/api/stylize", content=b"garbage" * 99)
+    assert (garbage.status_code, "not a picture that can be read" in garbage.text) == (422, True)
+    assert "damaged or cut short" in client.post("/api/stylize", content=encode(photo)[:-200]).text
+    other = client.post("/api/stylize", files={"picture": ("photo.jpg", encode(photo))})
+    assert (other.status_code, "no file in the field `image`" in other.text) == (400, True)
+    name_only = client.post("/api/stylize", files={"image": (None, "photo.jpg")})
+    assert (name_only.status_code, "no file in the field `image`" in name_only.text) == (400, True)
+    broken = client.post("/api/stylize", content=b"--x", headers={"content-type": "multipart/form-data"})
+    assert broken.status_code == 400
+
+
+def test_a_bomb_is_refused(client):
+    """A PNG of a hundred bytes that claims 30000 x 30000 pixels is refused before it is decoded."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0))
+    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0" * 9999)) + chunk(b"IEND", b"")
+    answer = client.post("/api/stylize", content=bomb)
+    assert (answer.status_code, "900,000,000 pixels" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_oversized_body_is_refused(client, monkeypatch, announced):
+    """A body over the limit is refused by its length, and one that does not tell its length while it is read."""
+    monkeypatch.setattr("nst_fast.live.guard.Guard.most_body_bytes", 1_000_000, raising=False)
+    body = b"x" * (server.MOST_BODY_BYTES + 1) if announced else (b"x" * 1_000_000 for _ in range(41))
+    answer = client.post("/api/stylize", content=body)
+    assert (answer.status_code, answer.text) == (413, "the body is larger than 40 MB\n")
+
+
+def test_too_many_waiting_pictures_are_sent_away(client, app, encode, photo, monkeypatch):
+    """When the queue is full, one is told to come back."""
+    monkeypatch.setattr("nst_fast.live.painter.MOST_WAITING_PICTURES", 0)
+    answer = client.post("/api/stylize", content=encode(photo))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LOCALHOST:8765", "[::1]:8765"])
+def test_our_own_names_are_let_in(client, host):
+    """The server answers to the names of this computer, with the page's own origin too."""
+    headers = {"host": host, "origin": f"http://{host.lower()}", "sec-fetch-site": "same-origin"}
+    assert client.get("/api/styles", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example:8765"}, 421),
+        ({"host": "evil.example:8765", "origin": "http://evil.example:8765"}, 421),  # a rebound name
+        ({"host": "127.0.0.1.evil.example:8765"}, 421),
+        ({"host": "192.168.1.5:8765"}, 421),
+        ({"host": "127.0.0.1"}, 421),
+        ({"host": "127.0.0.1:80"}, 421),
+        ({"host": "127.0.0.1:8765@evil.example"}, 421),
+        ({"host": ""}, 421),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:3000"}, 403),  # another program's page on this computer
+        ({"origin": "http://127.0.0.1:8765.evil.example"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),  # 127.0.0.1 with another port
+    ],
+)
+@pytest.mark.parametrize("way", ["get", "post", "websocket"])
+def test_others_are_kept_out(client, headers, status, way, encode, photo):
+    """Neither another site nor a rebound name reaches a file, the API or the WebSocket."""
+    if way == "websocket":
+        with (
+            pytest.raises(WebSocketDisconnect) as raised,
+            client.websocket_connect("ws://127.0.0.1:8765/api/paint", headers=headers),
+        ):
+            pass
+        assert raised.value.code == 1008
+        return
+    if way == "get":
+        answer = client.get("/", headers=headers)
+    else:
+        answer = client.post("/api/stylize", content=encode(photo), headers=headers)
+    assert answer.status_code == status
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_any_address_lets_in_addresses_but_no_names(styles):
+    """A server for the network answers to addresses and its own name; a rebound name is still none of it."""
+    app = server.build_app(styles, port=8765, names=("localhost", "studio"), any_address=True)
+    with TestClient(app) as client:
+        statuses = [
+            client.get("/api/styles", headers={"host": host}).status_code
+            for host in ("192.168.1.5:8765", "[fe80::1]:8765", "studio:8765", "evil.example:8765", "192.168.1.5:80")
+        ]
+    assert statuses == [200, 200, 200, 421, 421]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../server.py",
+        "/..%2fserver.py",
+        "/%2e%2e/guard.py",
+        "//etc/passwd",
+        "/page/index.html",
+        "/.git/config",
+        "/api/styles/../../../../etc/passwd/thumbnail.jpg",
+        "/api/styles/%2Fetc%2Fpasswd/thumbnail.jpg",
+    ],
+)
+def test_no_path_leads_to_the_disk(client, path):
+    """Only the names of the page's own files and of the styles are known."""
+    assert client.get(path).status_code == 404
+    assert client.post("/api/stylize?style=/etc/passwd").status_code == 404
+
+
+def test_every_answer_has_the_headers_of_security(client):
+    """The page, the API and refusals forbid scripts, addresses and frames from elsewhere."""
+    for path in ("/", "/api/styles", "/nothing"):
+        headers = client.get(path).headers
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
+        assert "unsafe-inline" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_the_page_needs_nothing_from_elsewhere(client):
+    """Every file of the page is served with its type, none names an outside address, and none is sent twice."""
+    from nst_fast.live.static_files import read_page
+
+    files = read_page()
+    assert {"index.html", "sample.jpg"} <= files.keys()
+    for name, file in files.items():
+        answer = client.get(f"/{name}")
+        assert (answer.status_code, answer.content) == (200, file.content)
+        assert client.get(f"/{name}", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+        if not file.media_type.startswith("image/jpeg"):
+            outside = file.content.replace(b"http://www.w3.org/", b"")
+            assert b"http://" not in outside and b"https://" not in outside, f"{name} names an outside address"
+    assert client.get("/").content == files["index.html"].content
