@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -101,7 +102,7 @@ def _paint_film(
     )
     terminal = sys.stderr.isatty()
     # In a file each look at the bar is one more line.
-    looks = {} if terminal else {"mininterval": 10.0, "delay": 10.0}
+    looks: dict[str, Any] = {} if terminal else {"mininterval": 10.0, "delay": 10.0}
     with tqdm(desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, **looks) as bar:
 
         def watch(progress: FilmProgress) -> bool:

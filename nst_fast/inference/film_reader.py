@@ -12,7 +12,7 @@ from nst_fast.errors import ImageError
 from nst_fast.inference.film_formats import require_film_extra
 
 if TYPE_CHECKING:
-    import av
+    import av.container
 
 _UNSPECIFIED = 2  # in each of FFmpeg's enumerations of colour
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -228,6 +228,7 @@ def read_frames(
 def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lowest: int) -> Iterator[Any]:
     """Frames from before `lowest` on: by a jump where the film allows it, else from the beginning."""
     import av
+    import av.error
 
     if lowest <= info.origin:
         yield from _decode(container, stream, damage)
@@ -240,7 +241,7 @@ def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lo
             yield first
             yield from frames
             return
-    except av.FFmpegError:
+    except av.error.FFmpegError:
         pass  # a film that cannot be jumped in
     with _open(info.path) as again:
         yield from _decode(again, _find_stream(again, info.path), damage)
@@ -249,6 +250,7 @@ def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lo
 def _decode(container: Any, stream: Any, damage: Damage) -> Generator[Any, None, None]:
     """All frames that can be decoded; a piece that cannot is left out."""
     import av
+    import av.error
 
     packets = container.demux(stream)
     while True:
@@ -256,14 +258,14 @@ def _decode(container: Any, stream: Any, damage: Damage) -> Generator[Any, None,
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError:
+        except av.error.FFmpegError:
             damage.packets += 1
             packet = None  # nothing more can be had: only what the decoder still holds
         try:
             yield from stream.decode(packet)
-        except av.EOFError:
+        except av.error.EOFError:
             return
-        except av.FFmpegError:
+        except av.error.FFmpegError:
             damage.packets += 1
         if packet is None:
             return
@@ -297,6 +299,7 @@ def _to_rgb(frame: Any, info: FilmInfo, damage: Damage, size: tuple[int, int] | 
 def _open(path: Path) -> "av.container.InputContainer":
     require_film_extra()
     import av
+    import av.error
 
     if path.is_dir():
         raise ImageError(f"{path} is a folder; give the path of a film in it")
@@ -308,7 +311,7 @@ def _open(path: Path) -> "av.container.InputContainer":
         raise ImageError(f"{path} does not exist; check the path") from error
     except PermissionError as error:
         raise ImageError(f"no permission to read {path}; change its permissions") from error
-    except av.FFmpegError as error:
+    except av.error.FFmpegError as error:
         raise ImageError(
             f"{path} is not a film that can be read, or its index is missing ({error.strerror}); "
             f"copy or download it again, or convert it to mp4"
@@ -319,6 +322,7 @@ def _open(path: Path) -> "av.container.InputContainer":
 def _find_stream(container: Any, path: Path) -> Any:
     """The moving picture; the cover of an album is none."""
     import av
+    import av.stream
 
     cover = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]

@@ -86,10 +86,10 @@ class SegmentFolder:
         with av.open(str(segment)) as container:
             stream = container.streams.video[0]
             # The container may divide the unit further.
-            scale = Fraction(stream.time_base) / self._time_base
+            scale = Fraction(stream.time_base or 1) / self._time_base
             packets = [packet for packet in container.demux(stream) if packet.pts is not None]
             return [
-                (int(packet.pts * scale), int(packet.dts * scale), int((packet.duration or 0) * scale))
+                (int((packet.pts or 0) * scale), int((packet.dts or 0) * scale), int((packet.duration or 0) * scale))
                 for packet in packets
             ]
 
@@ -138,6 +138,7 @@ def _write_segment(
     path: Path, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
 ) -> Generator[int, None, None]:
     import av
+    import av.error
 
     # The unit of edit lists; with its default, milliseconds, a film that begins late would be off by up to one.
     options = {"movie_timescale": str(info.time_base.denominator)}
