@@ -175,6 +175,7 @@ def _paint(
         job.written.set_exception(ImageError(f"{job.painting.source}: {error}"))
         return
     job.written = writer.submit(_write, job.painting, result, jpeg_quality, "; ".join(notes))
+    job.read = None  # so that a huge picture does not lie in memory beside its painting
 
 
 def _write(painting: Painting, painted: Picture, jpeg_quality: int, note: str = "") -> str:

@@ -86,6 +86,15 @@ def make_thumbnail(rgb: np.ndarray, long_side: int) -> np.ndarray:
     scale = long_side / max(height, width)
     if scale >= 1:
         return rgb
+    # First by averages of whole squares, since Pillow would copy all of a huge picture.
+    factor = min(int(0.5 / scale), height, width)
+    if factor > 1:
+        rows, columns = height // factor, width // factor
+        small = np.empty((rows, columns, 3), np.uint8)
+        for row in range(rows):
+            strip = rgb[row * factor : (row + 1) * factor, : columns * factor].reshape(factor, columns, factor, 3)
+            small[row] = strip.mean((0, 2)).round()
+        rgb = small
     return resize_pixels(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nst_fast.errors import SettingError
 from nst_fast.images import Picture
@@ -81,6 +82,8 @@ def test_a_thumbnail_keeps_the_shape():
     """A large picture is scaled to the long side, a small one stays as it is."""
     assert make_thumbnail(picture(100, 200), 50).shape == (25, 50, 3)
     assert make_thumbnail(picture(300, 2), 50).shape == (50, 1, 3)
+    by_pillow = Image.fromarray(picture(600, 401)).resize((27, 40), Image.Resampling.BOX)
+    assert np.abs(make_thumbnail(picture(600, 401), 40).astype(int) - np.asarray(by_pillow)).max() < 16
     assert np.array_equal(make_thumbnail(picture(20, 30), 50), picture(20, 30))
 
 
