@@ -35,27 +35,35 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     """
     temporary = None
     try:
-        target = path.resolve() if path.is_symlink() else path
-        if target.exists() and not target.is_file():
-            # Replacing a device such as /dev/null would break it for everyone.
-            kind = "a folder" if target.is_dir() else "not a regular file"
-            raise OutputError(f"cannot write {path}: it is {kind}; give the path of a file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # The process id tells whose it is, the random part keeps two threads apart; the stem is cut because the
-        # whole name may have 255 bytes and one character up to 4.
-        unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-        temporary = target.with_name(f".{target.stem[:40]}.{unique}.tmp{target.suffix}")
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-        _fsync_folder(target.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {_explain(error)}") from error
+        with explain_write_errors(path):
+            target = path.resolve() if path.is_symlink() else path
+            if target.exists() and not target.is_file():
+                # Replacing a device such as /dev/null would break it for everyone.
+                kind = "a folder" if target.is_dir() else "not a regular file"
+                raise OutputError(f"cannot write {path}: it is {kind}; give the path of a file")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # The process id tells whose it is, the random part keeps two threads apart; the stem is cut because the
+            # whole name may have 255 bytes and one character up to 4.
+            unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+            temporary = target.with_name(f".{target.stem[:40]}.{unique}.tmp{target.suffix}")
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+            _fsync_folder(target.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn each OSError in the block into an OutputError that says why `path` cannot be written and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_explain(error)}") from error
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -8,7 +8,13 @@ import difflib
 
 
 class NstFastError(Exception):
-    """A mistake or a circumstance that the user can mend; its text is one line that says how."""
+    """A mistake or a circumstance that the user can mend; its text is one line that says how.
+
+    Attributes:
+        signal_number: the Ctrl-C or SIGTERM that had asked the run to end before this went wrong, or None.
+    """
+
+    signal_number: int | None = None
 
 
 class SettingError(NstFastError):

@@ -5,6 +5,7 @@ in files and in `Picture`, pixels are uint8 arrays of shape (height, width, 3) i
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +70,13 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return levels.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def load_image(path: Path | str, *, short_side: int | None = None) -> Tensor:
+def load_image(path: Path | str, *, short_side: int | None = None, say: Callable[[str], None] | None = None) -> Tensor:
     """Read a picture file as an image (3, height, width), float32 in [0, 1]; transparent parts show white.
 
     Args:
         path: see `read_picture`, which also gives the alpha channel.
         short_side: resize to this short side in pixels, up or down, keeping the aspect. None: as it is.
+        say: takes a line if the file is an animation, of which the image is the first frame. None: nothing is said.
 
     Raises:
         ImageError: see `read_picture`.
@@ -82,7 +84,10 @@ def load_image(path: Path | str, *, short_side: int | None = None) -> Tensor:
     """
     if short_side is not None:
         _check_side(short_side)
-    image = to_tensor(flatten_onto_white(read_picture(path, min_short_side=short_side)))
+    picture = read_picture(path, min_short_side=short_side)
+    if say is not None and picture.frame_count > 1:
+        say(f"{path} has {picture.frame_count} frames; the first one is taken")
+    image = to_tensor(flatten_onto_white(picture))
     if short_side is None:
         return image
     height, width = size_for_short_side(image.shape[1], image.shape[2], short_side)
@@ -146,10 +151,13 @@ def _check_side(pixels: int) -> None:
         raise SettingError(f"a side of {pixels} pixels was asked for; give at least 1")
 
 
-def find_images(folder: Path | str) -> list[Path]:
+def find_images(folder: Path | str, *, also: frozenset[str] = frozenset()) -> list[Path]:
     """All picture files below a folder, by suffix in either case, sorted by path; an empty list if there are none.
 
     Hidden files and folders (leading dot) are left out, since unfinished files carry such names.
+
+    Args:
+        also: more suffixes to look for, in lower case, such as .mp4.
 
     Raises:
         ImageError: the folder is missing, is a file, or cannot be listed.
@@ -165,11 +173,9 @@ def find_images(folder: Path | str) -> list[Path]:
         ) from error
 
     found: list[str] = []
+    suffixes = IMAGE_SUFFIXES | also
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.join(parent, name) for name in files if _is_image_name(name)]
+        files = [name for name in files if not name.startswith(".")]
+        found += [os.path.join(parent, name) for name in files if os.path.splitext(name)[1].lower() in suffixes]
     return [Path(name) for name in sorted(found)]
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

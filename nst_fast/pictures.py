@@ -95,7 +95,8 @@ def read_picture(path: Path | str, *, min_short_side: int | None = None, max_pix
         ImageError: missing, a folder, empty, not a picture, damaged, too many pixels, HEIC without the extra.
     """
     path = Path(path)
-    return _read(path, str(path), _first_bytes(path), min_short_side, max_pixels)
+    with open_picture(path, max_pixels=max_pixels) as image:
+        return _decode(image, str(path), min_short_side)
 
 
 def decode_picture(data: bytes, *, name: str = "the picture", max_pixels: int = 180_000_000) -> Picture:
@@ -109,35 +110,38 @@ def decode_picture(data: bytes, *, name: str = "the picture", max_pixels: int = 
     """
     if not data:
         raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
-    return _read(io.BytesIO(data), name, data[:12], None, max_pixels)
+    with _open(io.BytesIO(data), name, data[:12], max_pixels) as image:
+        return _decode(image, name, None)
 
 
-def _read(
-    file: Path | io.BytesIO, name: str, first_bytes: bytes, min_short_side: int | None, max_pixels: int
-) -> Picture:
-    with _open(file, name, first_bytes) as image:
-        _refuse_bomb(image, name, max_pixels)
-        if image.mode in ("I", "F"):
-            raise ImageError(f"{name} has 32 bits per channel, whose range is not fixed; convert it to 8 or 16 bits")
-        if min_short_side is not None:
-            image.draft(None, (min_short_side, min_short_side))
-        try:
-            frame_count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
-            image.load()
-            rgb, alpha = decode_pixels(image)
-        except MemoryError as error:
-            raise ImageError(
-                f"{name}: not enough memory for {image.width} x {image.height} pixels; scale it down"
-            ) from error
-        except Exception as error:  # a damaged file makes Pillow's many decoders raise almost anything
-            raise ImageError(
-                f"{name} is damaged or cut short ({_one_line(error)}); copy or download it again"
-            ) from error
+def _decode(image: Image.Image, name: str, min_short_side: int | None) -> Picture:
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{name} has 32 bits per channel, whose range is not fixed; convert it to 8 or 16 bits")
+    if min_short_side is not None:
+        image.draft(None, (min_short_side, min_short_side))
+    try:
+        frame_count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+        image.load()
+        rgb, alpha = decode_pixels(image)
+    except MemoryError as error:
+        raise ImageError(
+            f"{name}: not enough memory for {image.width} x {image.height} pixels; scale it down"
+        ) from error
+    except Exception as error:  # a damaged file makes Pillow's many decoders raise almost anything
+        raise ImageError(f"{name} is damaged or cut short ({_one_line(error)}); copy or download it again") from error
     return Picture(rgb, alpha, frame_count)
 
 
-def _open(file: Path | io.BytesIO, name: str, first_bytes: bytes) -> Image.Image:
-    """Read the headers, no pixels yet."""
+def open_picture(path: Path, *, max_pixels: int = 180_000_000) -> Image.Image:
+    """Read the headers, no pixels yet; for those who need more of a file than `read_picture` gives.
+
+    Raises:
+        ImageError: missing, a folder, empty, not a picture, a damaged header, too many pixels, HEIC without the extra.
+    """
+    return _open(path, str(path), _first_bytes(path), max_pixels)
+
+
+def _open(file: Path | io.BytesIO, name: str, first_bytes: bytes, max_pixels: int) -> Image.Image:
     # Phones save HEIC under any suffix, also .jpg.
     is_heif = first_bytes[4:8] == b"ftyp" and first_bytes[8:] in _HEIF_BRANDS
     formats = _READABLE
@@ -145,7 +149,7 @@ def _open(file: Path | io.BytesIO, name: str, first_bytes: bytes) -> Image.Image
         _register_heif()
         formats += ("HEIF",)  # after AVIF, which may have the brand mif1, too
     try:
-        return Image.open(file, formats=formats)
+        image = Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
         if is_heif and not _heif_is_installed():
             raise ImageError(f"{name} cannot be read; {_HEIF_HINT}, or convert it to JPEG") from error
@@ -153,6 +157,12 @@ def _open(file: Path | io.BytesIO, name: str, first_bytes: bytes) -> Image.Image
         raise ImageError(f"{name} is not a picture that can be read; give one of {allowed}") from error
     except Exception as error:  # as in `read_picture`
         raise ImageError(f"{name} has a damaged header ({_one_line(error)}); copy or download it again") from error
+    try:
+        _refuse_bomb(image, name, max_pixels)
+    except ImageError:
+        image.close()
+        raise
+    return image
 
 
 def _first_bytes(path: Path) -> bytes:

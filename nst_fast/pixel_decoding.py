@@ -14,6 +14,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_STRIP_ROWS = 256
 
 
 def decode_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -34,7 +35,16 @@ def decode_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         image = image.getchannel("R") if is_grey else image.convert("RGB")
     elif image.mode in ("1", "P"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return np.array(_to_srgb(image, profile)), alpha
+    return _to_array(_to_srgb(image, profile)), alpha
+
+
+def _to_array(image: Image.Image) -> np.ndarray:
+    """The pixels of an RGB image, strip by strip: at once, Pillow makes two more copies of a huge picture."""
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, image.height)
+        rgb[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return rgb
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -62,4 +72,5 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             return converted
         except (OSError, TypeError, ValueError, ImageCms.PyCMSError):
             pass
-    return image.convert("RGB")
+    # Converting what is RGB already would copy it.
+    return image if image.mode == "RGB" else image.convert("RGB")

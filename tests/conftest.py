@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_fast.cli import optimize, train
+from nst_fast.cli import evaluate, optimize, reconstruct, train
+from nst_fast.cli.evaluate_settings import EvaluateSettings
 from nst_fast.cli.optimize_settings import OptimizeSettings
+from nst_fast.cli.reconstruct_settings import ReconstructSettings
 from nst_fast.cli.settings import TrainSettings
 
 
@@ -98,6 +100,33 @@ def compose_optimize(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable
         runs: list[OptimizeSettings] = []
         monkeypatch.setattr("nst_fast.cli.optimize.run_optimization", lambda settings, swept: runs.append(settings))
         optimize.main(list(arguments))
+        return runs
+
+    return compose
+
+
+@pytest.fixture
+def compose_reconstruct(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[ReconstructSettings]]:
+    """Gives the settings of each run that `nst-fast reconstruct ARGUMENTS` would make, where `compose_train` works."""
+
+    def compose(*arguments: str) -> list[ReconstructSettings]:
+        runs: list[ReconstructSettings] = []
+        for name in ("run_reconstruction", "print_receptive_fields"):
+            monkeypatch.setattr(f"nst_fast.cli.reconstruct.{name}", lambda settings, swept: runs.append(settings))
+        reconstruct.main(list(arguments))
+        return runs
+
+    return compose
+
+
+@pytest.fixture
+def compose_evaluate(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[EvaluateSettings]]:
+    """Gives the settings of each run that `nst-fast evaluate ARGUMENTS` would make, where `compose_train` works."""
+
+    def compose(*arguments: str) -> list[EvaluateSettings]:
+        runs: list[EvaluateSettings] = []
+        monkeypatch.setattr("nst_fast.cli.evaluate.run_evaluation", lambda settings, swept: runs.append(settings))
+        evaluate.main(list(arguments))
         return runs
 
     return compose

@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 # neither upwards nor sideways. Inside one room everything may import everything.
 FLOORS = (
     ("errors",),
-    ("atomic_files", "device", "interruption", "memory", "pixel_decoding"),
-    ("pictures", "run_state"),
-    ("images",),
-    ("loss_networks", "losses", "transform_nets"),
+    ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar"),
+    ("event_file", "pictures", "run_state"),
+    ("animations", "images"),
+    ("charts", "loss_networks", "losses", "sheets", "transform_nets"),
     ("checkpoint", "data"),
     ("training", "gatys", "export"),
     ("inference",),

@@ -24,7 +24,7 @@ def test_the_command_uses_these_files():
     """In a checkout the files are those beside the package, and each of them can be chosen."""
     assert configs_folder() == CONFIGS
     files = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_file()}
-    assert files == {"train.yaml", "optimize.yaml"} | {
+    assert files == {"train.yaml", "optimize.yaml", "reconstruct.yaml", "evaluate.yaml"} | {
         f"{group}/{name}.yaml" for group in GROUPS for name in MEMBERS[group]
     }
 

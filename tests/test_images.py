@@ -146,6 +146,18 @@ def test_load_image_has_the_short_side_asked_for(tmp_path):
         assert (image - resize(whole, *size)).abs().mean() < 0.02
 
 
+def test_load_image_says_that_it_takes_the_first_frame(tmp_path):
+    """An animation is said to be one, with the count of its frames; of other files there is nothing to say."""
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "a.png")
+    said: list[str] = []
+    image = load_image(tmp_path / "a.gif", say=said.append)
+    assert said == [f"{tmp_path / 'a.gif'} has 2 frames; the first one is taken"]
+    assert torch.equal(image, load_image(tmp_path / "a.png", say=said.append))
+    assert len(said) == 1
+
+
 def test_load_image_shows_white_where_transparent(tmp_path):
     """As tensors have no alpha, a transparent pixel is white whatever colour the file hides there."""
     Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(tmp_path / "a.png")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import nst_fast
-from nst_fast.cli import live, styles, stylize
+from nst_fast.cli import benchmark, export, live, styles, stylize
+from nst_fast.cli.evaluate import build_evaluation_plan
 from nst_fast.cli.main import VERBS
 from nst_fast.cli.optimize import build_plan
+from nst_fast.cli.reconstruct import build_reconstruction_plan
 from nst_fast.cli.train import build_recipe
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -46,7 +48,7 @@ def list_commands(page: str) -> list[list[str]]:
     return commands
 
 
-def check_command(words: list[str], compose_train, compose_optimize) -> None:
+def check_command(words: list[str], compose_train, compose_optimize, compose_reconstruct, compose_evaluate) -> None:
     """Parse one command as the program would; raises whatever is wrong with it."""
     program, *arguments = words
     if Path(program).name != "nst-fast":
@@ -57,7 +59,7 @@ def check_command(words: list[str], compose_train, compose_optimize) -> None:
         return
     verb, *rest = arguments
     assert verb in VERBS, f"{verb} is no verb"
-    if not rest and verb != "styles":
+    if not rest and verb not in ("styles", "benchmark"):
         return  # only named, in a sentence
     if verb == "train" and "--cfg" in rest:
         assert compose_train(*rest) == []
@@ -67,8 +69,18 @@ def check_command(words: list[str], compose_train, compose_optimize) -> None:
     elif verb == "optimize":
         for settings in compose_optimize(*rest):
             build_plan(settings)
+    elif verb == "reconstruct":
+        for settings in compose_reconstruct(*rest):
+            build_reconstruction_plan(settings)
+    elif verb == "evaluate":
+        for settings in compose_evaluate(*rest):
+            build_evaluation_plan(settings)
     elif verb == "stylize":
         stylize._build_parser().parse_intermixed_args(stylize._protect_file_names(rest))
+    elif verb == "export":
+        export.build_parser().parse_args(rest)
+    elif verb == "benchmark":
+        benchmark.build_parser().parse_args(rest)
     elif verb == "live":
         live.build_parser().parse_args(rest)
     else:
@@ -77,12 +89,14 @@ def check_command(words: list[str], compose_train, compose_optimize) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(PROJECT).as_posix())
-def test_every_command_parses(path, compose_train, compose_optimize, monkeypatch):
+def test_every_command_parses(
+    path, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch
+):
     """Every command of the page is one that the program understands, and every script that it names exists."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     for words in list_commands(path.read_text(encoding="utf-8")):
         try:
-            check_command(words, compose_train, compose_optimize)
+            check_command(words, compose_train, compose_optimize, compose_reconstruct, compose_evaluate)
         except SystemExit as error:  # as argparse refuses
             pytest.fail(f"{shlex.join(words)}: exit status {error.code}")
         except Exception as error:
@@ -158,17 +172,25 @@ def test_commands_are_found():
         "nst-fast train style=a.jpg content=photos crop_size=30",
         "nst-fast optimize content=a.jpg style=b.jpg iteratoins=5",
         "nst-fast optimize content=a.jpg",
+        "nst-fast reconstruct contnet=a.jpg",
+        "nst-fast reconstruct content=a.jpg iterations=0",
+        "nst-fast evaluate checkpoint=wave style=a.jpg",
+        "nst-fast evaluate checkpoint=wave style=a.jpg content=photos photos=0",
         "nst-fast stylize photo.jpg",
         "nst-fast stylize photo.jpg --style wave --strength 5",
         "nst-fast styles wave",
+        "nst-fast benchmark --size 640",
+        "nst-fast export wave --format onx",
         "nst-fast live --style",
         "nst-fast live --port wave",
         "bash scripts/absent.sh",
     ],
 )
-def test_wrong_commands_are_found(line, compose_train, compose_optimize, monkeypatch):
+def test_wrong_commands_are_found(
+    line, compose_train, compose_optimize, compose_reconstruct, compose_evaluate, monkeypatch
+):
     """A command with a mistake in it does not pass."""
     monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
     ((words),) = list_commands(f"```sh\n{line}\n```\n")
     with pytest.raises((Exception, SystemExit)):
-        check_command(words, compose_train, compose_optimize)
+        check_command(words, compose_train, compose_optimize, compose_reconstruct, compose_evaluate)

@@ -72,6 +72,8 @@ def run_experiment(
     failures: list[NstFastError] = []
 
     def task(config: DictConfig) -> None:
+        if failures and failures[-1].signal_number is not None:
+            return  # Ctrl-C ends the sweep, also where the run that it was to end failed first
         try:
             if missing := sorted(OmegaConf.missing_keys(config)):
                 raise SettingError(

@@ -10,8 +10,12 @@ from nst_fast.errors import NstFastError, nearest_name
 VERBS = {
     "train": ("nst_fast.cli.train", "train one network for one painting"),
     "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
-    "stylize": ("nst_fast.cli.stylize", "paint photos and folders of photos"),
+    "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of a picture"),
+    "evaluate": ("nst_fast.cli.evaluate", "tell how good a trained network is"),
+    "stylize": ("nst_fast.cli.stylize", "paint photos, films and folders of them"),
     "live": ("nst_fast.cli.live", "open a page that paints the webcam, photos and films"),
+    "export": ("nst_fast.cli.export", "write a network as an ONNX or torch.export file"),
+    "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks paint here"),
     "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
 }
 
@@ -52,7 +56,7 @@ def print_help() -> None:
     """The verbs."""
     print("usage: nst-fast VERB ...\n\nPaint with neural networks, one trained for each painting.\n")
     for verb, (_, description) in VERBS.items():
-        print(f"  nst-fast {verb:<10}{description}")
+        print(f"  nst-fast {verb:<12}{description}")
     print("\nnst-fast VERB --help tells more; --debug shows where an error comes from; --version.")
 
 

@@ -1,16 +1,18 @@
-"""`nst-fast stylize`: paint pictures and folders of pictures."""
+"""`nst-fast stylize`: paint pictures, films, and folders of both."""
 
 import argparse
 import contextlib
 import os
+import re
 import sys
 import time
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nst_fast.inference.folder import Plan
+    from nst_fast.inference.planning import Painting, Plan
     from nst_fast.inference.stylizer import Stylizer
 
 _EXAMPLES = """\
@@ -18,8 +20,11 @@ examples:
   nst-fast stylize photo.jpg --style wave                       to painted/wave/photo.jpg
   nst-fast stylize photo.jpg --style wave --output card.png     to card.png
   nst-fast stylize holiday/ --style my.safetensors --output art --size 1024
+  nst-fast stylize film.mp4 --style wave --preview 0:12         one frame, to see what it will be
+  nst-fast stylize film.mp4 --style wave                        to painted/wave/film.mp4, with its sound
 
-A finished picture is not painted again, so the same command goes on where it was cut off.
+What is finished is not painted again, so the same command goes on where it was cut off; several processes may be
+given the same folder. A film that is stopped by Ctrl-C leaves what it has as film.partial.mp4.
 `nst-fast styles` lists the styles. Exit status: 0 done, 1 some pictures failed, 2 nothing could be done.
 """
 
@@ -34,7 +39,8 @@ def main(arguments: list[str]) -> int:
     options = _build_parser().parse_intermixed_args(_protect_file_names(arguments))
     try:
         # Only here, since they take seconds, which --help need not wait for.
-        from nst_fast.inference.folder import plan_paintings
+        from nst_fast.cli.stylize_films import check_film_settings, paint_films, paint_preview
+        from nst_fast.inference.planning import plan_paintings
         from nst_fast.inference.stylizer import Stylizer
 
         stylizer = Stylizer(
@@ -43,16 +49,26 @@ def main(arguments: list[str]) -> int:
             precision=options.precision,
             engine=options.engine,
             threads=options.threads,
+            tiles=options.tiles,
         )
         plan = plan_paintings(
             options.input,
             options.output,
             style_name=stylizer.style_name,
             image_format=options.format,
-            overwrite=options.overwrite,
+            overwrite=options.overwrite or options.preview is not None,
+            shard=options.shard,
         )
+        films = [painting for painting in plan.paintings if painting.moves]
+        check_film_settings(films, len(plan.paintings), options)
+        if options.preview is not None:
+            return paint_preview(stylizer, plan, options)
         counts: Counter[str] = Counter()
-        _paint(stylizer, plan, options.size, options.quality, counts)
+        pictures = [painting for painting in plan.paintings if not painting.moves]
+        _paint(stylizer, pictures, options, counts)
+        stopped_by = paint_films(stylizer, films, options, counts)
+        if stopped_by is not None:
+            return 128 + stopped_by
     except KeyboardInterrupt:
         print("nst-fast: interrupted; give the same command again to go on", file=sys.stderr)
         return 130
@@ -61,28 +77,32 @@ def main(arguments: list[str]) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _paint(stylizer: "Stylizer", plan: "Plan", size: int | None, quality: int, counts: Counter[str]) -> None:
-    """Paint, show how far it is on standard error, and count the outcomes."""
+def _paint(
+    stylizer: "Stylizer", paintings: list["Painting"], options: argparse.Namespace, counts: Counter[str]
+) -> None:
+    """Paint pictures, show how far it is on standard error, and count the outcomes."""
     from tqdm import tqdm
 
     from nst_fast.inference.folder import stylize_files
 
-    with contextlib.closing(stylize_files(stylizer, plan.paintings, size=size, jpeg_quality=quality)) as outcomes:
+    outcomes = stylize_files(
+        stylizer, paintings, size=options.size, jpeg_quality=options.quality, keep_existing=not options.overwrite
+    )
+    with contextlib.closing(outcomes):
         # None: a bar on a terminal, none in a log file.
-        disable = True if len(plan.paintings) < 2 else None
-        for outcome in tqdm(
-            outcomes, total=len(plan.paintings), unit=" pictures", dynamic_ncols=True, disable=disable
-        ):
+        disable = True if len(paintings) < 2 else None
+        for outcome in tqdm(outcomes, total=len(paintings), unit=" pictures", dynamic_ncols=True, disable=disable):
             counts[outcome.status] += 1
             if outcome.message:
                 prefix = "failed: " if outcome.status == "failed" else ""
-                tqdm.write(_printable(f"nst-fast: {prefix}{outcome.message}"), file=sys.stderr)
+                tqdm.write(printable(f"nst-fast: {prefix}{outcome.message}"), file=sys.stderr)
 
 
 def _summarize(plan: "Plan", counts: Counter[str], seconds: float, how: str) -> str:
     hint = " (there already; --overwrite paints anew)" if plan.skipped else ""
-    return _printable(
-        f"painted {counts['painted']}, skipped {len(plan.skipped)}{hint}, failed {counts['failed']} "
+    taken = f", left to other processes {counts['taken']}" if counts["taken"] else ""
+    return printable(
+        f"painted {counts['painted']}, skipped {len(plan.skipped)}{hint}{taken}, failed {counts['failed']} "
         f"in {seconds:.1f} s by {how} -> {plan.output}"
     )
 
@@ -90,7 +110,7 @@ def _summarize(plan: "Plan", counts: Counter[str], seconds: float, how: str) -> 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nst-fast stylize",
-        description="Paint pictures in a style. Each painting has the width and height of its picture.",
+        description="Paint pictures and films in a style. Each painting has the width and height of its picture.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -100,14 +120,15 @@ def _build_parser() -> argparse.ArgumentParser:
         type=_path,
         nargs="+",
         metavar="INPUT",
-        help="pictures, and folders that are searched with all below them; of an animation the first frame",
+        help="pictures, films, and folders that are searched with all below them",
     )
     parser.add_argument("--style", required=True, metavar="NAME|FILE", help="a shipped style or a checkpoint file")
     parser.add_argument(
         "--output",
         type=_path,
         metavar="PATH",
-        help="a folder; or, for a single picture, a file with a picture's suffix (default: painted/STYLE)",
+        help="a folder; or, for a single picture or film, a file, whose suffix says what it becomes "
+        "(default: painted/STYLE)",
     )
     parser.add_argument(
         "--size",
@@ -119,7 +140,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help="png, jpg, webp, avif, tif ... for all paintings (default: as each picture, gif to png)",
+        help="png, jpg, webp, avif, tif ... for all pictures, mp4, mkv, webm or mov for all films (default: as each; "
+        "a gif that stands still becomes png)",
     )
     parser.add_argument(
         "--quality",
@@ -127,6 +149,12 @@ def _build_parser() -> argparse.ArgumentParser:
         default=95,
         metavar="N",
         help="of JPEG files, 1 to 100 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="only the I-th of N equal shares of the files, such as 3/16, for jobs on several computers",
     )
     parser.add_argument("--overwrite", action="store_true", help="paint anew what is there (default: skip it)")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda, mps, cpu)")
@@ -144,12 +172,51 @@ def _build_parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--tiles",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="paint in tiles of one common brightness, for pictures of any size in 2 GB of memory (default: auto, "
+        "where a picture would take more than half of what is left)",
+    )
+    parser.add_argument(
         "--threads",
         type=_whole_number(1, 1024),
         metavar="N",
         help="of the network on the cpu (default: one for each core)",
     )
+    _add_film_options(parser.add_argument_group("films"))
     return parser
+
+
+def _add_film_options(group) -> None:
+    group.add_argument(
+        "--start", type=_time, metavar="TIME", help="paint from here on: 12.5 (seconds), 1:30 or 1:02:03"
+    )
+    group.add_argument("--end", type=_time, metavar="TIME", help="paint up to here")
+    group.add_argument(
+        "--preview", type=_time, metavar="TIME", help="paint only the frame of this time, as a picture, and stop"
+    )
+    group.add_argument(
+        "--smoothing",
+        type=_smoothing,
+        default=0.9,
+        metavar="X",
+        help="against flicker: how much the look of a frame holds on to those before, 0 (not at all) to below 1 "
+        "(default: %(default)s)",
+    )
+    group.add_argument("--codec", metavar="NAME", help="h264, h265, vp9 or av1 (default: vp9 in webm, else h264)")
+    group.add_argument(
+        "--crf",
+        type=_whole_number(0, 63),
+        metavar="N",
+        help="quality of films: lower is better and larger (default: h264 20, h265 23, vp9 28, av1 30)",
+    )
+    group.add_argument(
+        "--effort",
+        default="fast",
+        metavar="WORD",
+        help="fast, medium or slow: more effort gives smaller files of the same quality (default: %(default)s)",
+    )
 
 
 def _path(text: str) -> Path:
@@ -173,6 +240,32 @@ def _whole_number(lowest: int, highest: int):
     return parse
 
 
+def _time(text: str) -> Fraction:
+    """Seconds of 12.5, 1:30 or 1:02:03.5."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, such as 12.5, or 1:30 or 1:02:03")
+    hours, minutes, seconds = match.groups(default="0")
+    return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+
+
+def _smoothing(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a number from 0 to below 1, such as 0.9")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; give one of N, such as 1/4, 2/4, 3/4 or 4/4")
+    return int(match[1]), int(match[2])
+
+
 def _protect_file_names(arguments: list[str]) -> list[str]:
     """Put ./ before file names that begin with a dash, such as -x.jpg, which argparse takes for options."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -188,6 +281,6 @@ def _is_dashed_file_name(text: str) -> bool:
     return text.startswith("-") and text != "-h" and ("." in text or os.path.lexists(text))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with what is not UTF-8 in file names replaced, so that it can be printed anywhere."""
     return os.fsencode(text).decode("utf-8", errors="replace")

@@ -102,13 +102,16 @@ class ContentImages:
                 return None
 
         photos = []
-        with ThreadPoolExecutor(threads) as pool:
+        pool = ThreadPoolExecutor(threads)
+        try:
             for index, photo in enumerate(pool.map(read, range(len(self)))):
                 if photo is None:
                     self._say(self.broken[index])
                 else:
                     photos.append(photo)
                 on_progress(1)
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all that could still be read
         if len(self.broken) > MAX_BROKEN_SHARE * len(self):
             raise ImageError(_too_many_broken(self.broken, len(self)))
         self.in_memory = photos
@@ -138,7 +141,7 @@ class ContentImages:
         for index, message in found_broken.items():
             if index not in self.broken:
                 self.broken[index] = message
-                self._say(message)
+                self._say(f"{message} ({len(self.broken)} left out so far)")
 
     def _say(self, message: str) -> None:
         if self.on_broken is not None:

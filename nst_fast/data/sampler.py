@@ -3,12 +3,14 @@
 Nothing is remembered between crops, so a run that is continued at step n sees what an uncut run sees there.
 """
 
+import contextlib
 import multiprocessing
 import multiprocessing.context
 import os
 import signal
+import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import torch
@@ -120,7 +122,9 @@ def iterate_batches(
         worker_init_fn=_start_worker,
         generator=torch.Generator(),  # the loader draws from it; the caller's random numbers stay as they are
     )
-    for batch, found_broken in loader:
+    with _main_hidden():
+        samples = iter(loader)  # the workers start here
+    for batch, found_broken in samples:
         photos.report(found_broken)
         if isinstance(batch, ImageError):
             raise batch
@@ -160,8 +164,24 @@ def _choose_context() -> multiprocessing.context.BaseContext | None:
         return None
     # Forked workers inherit threads' locks; a fork server starts clean. It imports torch once for all of them.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
+    context.set_forkserver_preload([__name__])
     return context
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep processes that are started now from importing the program's main script first, as they do by default.
+
+    They need nothing of it; and a script that trains at its top level, without `if __name__ == "__main__"`, would
+    begin to train in every one of them.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(hidden)
 
 
 def _start_worker(worker: int) -> None:

@@ -1,5 +1,7 @@
 """Writing an ONNX graph node by node."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -29,7 +31,7 @@ class GraphWriter:
         self._nodes.append(helper.make_node("Identity", [tensor], [name], name=f"{name}_output"))
         self._outputs.append(helper.make_tensor_value_info(name, NUMBER_TYPES[number_type], shape))
 
-    def constant(self, values: np.ndarray | list[int] | float) -> str:
+    def constant(self, values: np.ndarray | Sequence[int | float] | float) -> str:
         """The name of a constant: float32 for floats, int64 for integers; equal ones are kept once."""
         array = np.asarray(values)
         array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)

@@ -1,12 +1,15 @@
 """What memory an optimisation takes, known before it starts."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import torch
 
 from nst_fast.errors import ImageError
 from nst_fast.gatys.pixel_optimiser import LBFGS_HISTORY
 from nst_fast.images import size_for_short_side
 from nst_fast.loss_networks.vgg import VGG
+from nst_fast.memory import available_bytes
 
 _FLOAT, _INDEX = 4, 8
 
@@ -41,6 +44,28 @@ def check_fits(needed: int, available: int | None, height: int, width: int, devi
     if available is None or needed <= available:
         return
     raise ImageError(does_not_fit(height, width, device, available / needed))
+
+
+def say_and_check_memory(
+    loss_network: VGG,
+    taps: Iterable[str],
+    height: int,
+    width: int,
+    device: torch.device,
+    say: Callable[[str], None],
+    *,
+    method: str = "lbfgs",
+) -> None:
+    """Say what optimising height x width pixels will take, and what is free.
+
+    Raises:
+        ImageError: more than there is; with the size that would fit.
+    """
+    needed = estimate_bytes(loss_network, taps, height, width, method=method)
+    available = available_bytes(device)
+    free = "" if available is None else f" of {available / 2**30:.1f} GiB free on {device}"
+    say(f"{width} x {height} pixels will take about {needed / 2**30:.1f} GiB{free}")
+    check_fits(needed, available, height, width, str(device))
 
 
 def does_not_fit(height: int, width: int, device: str, share: float) -> str:

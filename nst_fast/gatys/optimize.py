@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from nst_fast.device import choose_device
 from nst_fast.errors import OutputError, SettingError
-from nst_fast.gatys.memory_estimate import check_fits, estimate_bytes
+from nst_fast.gatys.memory_estimate import say_and_check_memory
 from nst_fast.gatys.plan import Plan, list_short_sides
 from nst_fast.gatys.progress import Progress, check_film, write_film
 from nst_fast.gatys.run import STATE_FILE, Pictures, Run
@@ -22,7 +21,6 @@ from nst_fast.images import IMAGE_SUFFIXES, load_image, resize, save_image
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.memory import available_bytes
 from nst_fast.run_state import check_same_recipe, load_state
 
 
@@ -79,21 +77,24 @@ def optimize_image(
     folder = output.with_suffix(".run")
     _check_output(output, film, frames_every_iterations, log_every_iterations, save_every_iterations)
     chosen_device = choose_device(device)
-    pictures = _load_pictures(content, style, plan)
+    pictures = _load_pictures(content, style, plan, say)
     height, width = pictures.content.shape[1:]
     identity = {
         **plan.as_plain_values(),
-        "content": _digest(pictures.content),
-        "style": [_digest(style_image) for style_image in pictures.styles],
+        "content": digest(pictures.content),
+        "style": [digest(style_image) for style_image in pictures.styles],
     }
-    state = _find_state(folder, output, identity, overwrite)
+    state = find_state(folder, output, identity, overwrite)
     film_path = None if film is None else output.with_suffix(f".{film}")
     if state is not None and state["finished"] and output.exists():
         say(f"{output} is finished, by these very settings: nothing to do (overwrite=true begins anew)")
         return OptimizationResult(output, film_path, state["terms"], state["step"], time.monotonic() - began)
 
-    loss_network = _load_loss_network(plan, chosen_device, say)
-    _say_and_check_memory(loss_network, plan, height, width, chosen_device, say)
+    taps = [*plan.content_taps, *plan.style_taps]
+    loss_network = load_loss_network(
+        plan.loss_network, taps, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
+    )
+    say_and_check_memory(loss_network, taps, height, width, chosen_device, say, method=plan.method)
     sides = list_short_sides(min(height, width), plan.coarsest_short_side)
     run = Run(plan, identity, folder, sides, pictures, loss_network, chosen_device)
     if state is None or state["finished"]:
@@ -120,12 +121,11 @@ def optimize_image(
     save_image(picture, output)
     if interruption.signal_number is not None and run.step < run.iterations:
         say(f"stopped at iteration {run.step} of {run.iterations}; {output} is as of now, the same command goes on")
-        if interruption.signal_number == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+        interruption.act()
     if film_path is not None:
         write_film(progress.frames, picture, film_path)
     run.save(finished=True)
+    interruption.act()  # one that came in the last iteration: whatever was to follow is not wanted
     return OptimizationResult(output, film_path, run.terms, run.step, time.monotonic() - began)
 
 
@@ -142,7 +142,9 @@ def _check_output(output: Path, film: str | None, frames_every: int | None, log_
             raise SettingError(f"{name} is {value}; it must be at least 1")
 
 
-def _load_pictures(content: str | Path, style: str | Path | Sequence[str | Path], plan: Plan) -> Pictures:
+def _load_pictures(
+    content: str | Path, style: str | Path | Sequence[str | Path], plan: Plan, say: Callable[[str], None]
+) -> Pictures:
     files = [style] if isinstance(style, str | Path) else list(style)
     if not files:
         raise SettingError("no painting was given; give style=FILE")
@@ -150,13 +152,18 @@ def _load_pictures(content: str | Path, style: str | Path | Sequence[str | Path]
         raise SettingError(
             f"style_weights has {len(plan.style_weights)} numbers for {len(files)} paintings; give one for each"
         )
-    content_image = load_image(content, short_side=plan.short_side)
+    content_image = load_image(content, short_side=plan.short_side, say=say)
     style_side = plan.style_short_side or min(content_image.shape[1:])
-    return Pictures(content_image, [load_image(file, short_side=style_side) for file in files])
+    return Pictures(content_image, [load_image(file, short_side=style_side, say=say) for file in files])
 
 
-def _find_state(folder: Path, output: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    """The saved state of this very run, or None to begin."""
+def find_state(folder: Path, output: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
+    """The saved state of this very run in its folder, or None to begin.
+
+    Raises:
+        TrainingError: the state is of a run with another identity, or damaged.
+        OutputError: there is an output without a state.
+    """
     if overwrite:
         return None
     if (folder / STATE_FILE).exists():
@@ -168,31 +175,26 @@ def _find_state(folder: Path, output: Path, identity: dict[str, Any], overwrite:
     return None
 
 
-def _load_loss_network(plan: Plan, device: torch.device, say: Callable[[str], None]) -> VGG:
+def load_loss_network(
+    name: str,
+    taps: list[str],
+    weights: str,
+    pooling: str,
+    input_normalisation: str | None,
+    seed: int,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> VGG:
+    """`build_loss_network` on the device, without a trace in torch's random state; says where weights are random."""
     with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
         loss_network = build_loss_network(
-            plan.loss_network,
-            taps=[*plan.content_taps, *plan.style_taps],
-            weights=plan.weights,
-            pooling=plan.pooling,
-            input_normalisation=plan.input_normalisation,
-            seed=plan.seed,
+            name, taps=taps, weights=weights, pooling=pooling, input_normalisation=input_normalisation, seed=seed
         )
-    if plan.weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
-        say(f"no weights of {plan.loss_network} are to be had here: the loss network's weights are random")
+    if weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
+        say(f"no weights of {name} are to be had here: the loss network's weights are random")
     return loss_network.to(device)
 
 
-def _say_and_check_memory(
-    loss_network: VGG, plan: Plan, height: int, width: int, device: torch.device, say: Callable[[str], None]
-) -> None:
-    taps = [*plan.content_taps, *plan.style_taps]
-    needed = estimate_bytes(loss_network, taps, height, width, method=plan.method)
-    available = available_bytes(device)
-    free = "" if available is None else f" of {available / 2**30:.1f} GiB free on {device}"
-    say(f"{width} x {height} pixels will take about {needed / 2**30:.1f} GiB{free}")
-    check_fits(needed, available, height, width, str(device))
-
-
-def _digest(image: Tensor) -> str:
+def digest(image: Tensor) -> str:
+    """What tells an image, (3, H, W) on the CPU, from every other, for comparing with a saved state."""
     return hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16]

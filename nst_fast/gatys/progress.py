@@ -5,14 +5,13 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from nst_fast.atomic_files import replace_atomically
 from nst_fast.errors import SettingError
+from nst_fast.event_file import EventFile
 from nst_fast.images import resize, save_image, to_uint8
+from nst_fast.progress_bar import open_bar, show_terms
 
-NAMES_IN_PROGRESS_BAR = ("total", "content", "style")
 FILM_FORMATS = ("webp", "gif")
 FILM_FRAME_MILLISECONDS = 80
 LAST_FRAME_MILLISECONDS = 2000
@@ -44,16 +43,8 @@ class Progress:
         self.frames = folder / "frames"
         self._height, self._width = height, width
         self._frames_every = frames_every_iterations
-        self._writer = SummaryWriter(str(folder), purge_step=first_iteration + 1)
-        self._bar = tqdm(
-            total=iterations,
-            initial=first_iteration,
-            desc="optimising",
-            unit="iteration",
-            disable=not show_progress,
-            dynamic_ncols=True,
-            bar_format="{desc}: {n}/{total} |{bar}| {elapsed}<{remaining}{postfix}",
-        )
+        self._writer = EventFile(folder, first_iteration)
+        self._bar = open_bar("optimising", first_iteration, iterations, show=show_progress)
         if frames_every_iterations is not None and first_iteration == 0:
             for old in self.frames.glob("frame_*.png"):
                 old.unlink()
@@ -69,13 +60,11 @@ class Progress:
         """The terms of the present picture."""
         for name, value in terms.items():
             self._writer.add_scalar(f"optimise/{name}", value, iteration)
-        shown = {name: f"{terms[name]:.4g}" for name in NAMES_IN_PROGRESS_BAR if name in terms}
-        self._bar.set_postfix({"px": short_side, **shown})
+        show_terms(self._bar, terms, ".4g", px=short_side)
 
     def close(self) -> None:
-        """Ends the bar and flushes TensorBoard."""
+        """End the bar."""
         self._bar.close()
-        self._writer.close()
 
 
 def check_film(film: str | None, frames_every_iterations: int | None) -> None:

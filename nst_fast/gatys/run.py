@@ -111,7 +111,8 @@ class Run:
         """
         for level in range(self._level, len(self.sides)):
             self._level = level
-            with self._explained_memory():
+            height, width = _scaled(self.pictures.content, self.sides[level])
+            with explained_memory(height, width, self.device):
                 self._optimiser = self._begin_size()
                 end = (level + 1) * self.plan.iterations
                 while self.step < end and interruption.signal_number is None:
@@ -187,16 +188,17 @@ class Run:
         ]
         return measure_feature_variance(self.loss_network, photos, self.plan.content_taps)
 
-    @contextlib.contextmanager
-    def _explained_memory(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            height, width = _scaled(self.pictures.content, self.sides[self._level])
-            # What is left is unknown by now; half the pixels are a size that is worth trying.
-            raise ImageError(does_not_fit(height, width, str(self.device), 0.5)) from error
+
+@contextlib.contextmanager
+def explained_memory(height: int, width: int, device: torch.device) -> Iterator[None]:
+    """Turns out of memory, while a picture of height x width is optimised, into an ImageError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # What is left is unknown by now; half the pixels are a size that is worth trying.
+        raise ImageError(does_not_fit(height, width, str(device), 0.5)) from error
 
 
 def _scaled(image: Tensor, short_side: int) -> tuple[int, int]:

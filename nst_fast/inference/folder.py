@@ -1,256 +1,207 @@
-"""Many pictures: which file becomes which, and painting them one after the other.
-
-`plan_paintings` looks at names only and refuses what could do harm; `stylize_files` then paints.
-"""
+"""Many pictures: reading, painting and writing them at the same time."""
 
 import errno
 import os
-import re
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from nst_fast.errors import ImageError, OutputError, SettingError, nearest_name
-from nst_fast.images import IMAGE_SUFFIXES, Picture, find_images, read_picture, write_picture
+import numpy as np
+
+from nst_fast.errors import ImageError, OutputError
+from nst_fast.images import Picture, read_picture, size_for_long_side, write_picture
+from nst_fast.inference.claims import Claim, claim
+from nst_fast.inference.planning import Painting
 from nst_fast.inference.stylizer import Stylizer
 
-DEFAULT_OUTPUT = Path("painted")
-
-# Meant as a picture also where the extra that writes it is missing, which the error then says.
-_PICTURE_SUFFIXES = IMAGE_SUFFIXES | {".heic", ".heif"}
-# GIF holds 256 colours, too few for a painting.
-_KEPT_SUFFIXES = IMAGE_SUFFIXES - {".gif"}
 # Pictures that wait in memory on either side of the network; one would do but for files of unequal size.
 _WAITING = 2
-
-
-@dataclass(frozen=True)
-class Painting:
-    """A picture file and the file that its painting goes to."""
-
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be painted.
-
-    Attributes:
-        paintings: in the order of the inputs.
-        skipped: those whose target exists already.
-        output: the folder, or the one file, that the paintings go to.
-    """
-
-    paintings: list[Painting]
-    skipped: list[Painting]
-    output: Path
+# On a GPU painting takes less than reading and writing: these get as many threads, and small pictures go in batches.
+_GPU_THREADS = 8
+_GPU_BATCH = 8
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: `message` is one line with its name, empty where there is nothing to say."""
+    """What became of one picture: `message` is one line with its name, empty where there is nothing to say.
+
+    `taken` is one that another process is painting or has painted meanwhile.
+    """
 
     painting: Painting
-    status: Literal["painted", "failed"]
+    status: Literal["painted", "failed", "taken"]
     message: str = ""
 
 
-def plan_paintings(
-    inputs: Sequence[Path],
-    output: Path | None,
-    *,
-    style_name: str,
-    image_format: str | None = None,
-    overwrite: bool = False,
-) -> Plan:
-    """Find the pictures and name their paintings.
-
-    A painting keeps its picture's name; one from a folder also its place below that folder. It keeps the suffix
-    too, but for .gif and files without a known suffix, which become .png.
-
-    Args:
-        inputs: picture files, and folders that are searched with all below them. A picture given twice counts once;
-            what lies in the output folder is not searched, nor what lies in `painted` if `output` is None.
-        output: a folder; or, for a single picture, a file if it ends in the suffix of a picture format.
-            None: painted/STYLE_NAME in the current folder.
-        style_name: names the default output folder.
-        image_format: such as png or jpg, for all. None: as each picture.
-        overwrite: False leaves out, as `skipped`, whatever has a target that exists, also an older one: it may be
-            a photo of the same name. True paints it anew.
-
-    Raises:
-        ImageError: an input does not exist, or there is no picture in any.
-        SettingError: an unknown format; two pictures with one target; a target that is itself an input; a file as
-            output for several pictures.
-    """
-    suffix = None if image_format is None else _suffix_of_format(image_format)
-    single_file = output is not None and output.suffix.lower() in _PICTURE_SUFFIXES and not output.is_dir()
-    folder = output or DEFAULT_OUTPUT / (re.sub(r"[^\w -]", "_", style_name).strip() or "style")
-    found = _find_pictures(inputs, [folder] if output else [folder, DEFAULT_OUTPUT])
-    if single_file:
-        if len(found) > 1 or any(path.is_dir() for path in inputs):
-            raise SettingError(
-                f"output {str(folder)!r} is one picture's name, but there may be several; give the name of a folder"
-            )
-        if suffix is not None and folder.suffix.lower() != suffix:
-            raise SettingError(f"output {str(folder)!r} and format {image_format!r} differ; leave out the format")
-        paintings = [Painting(found[0][0], folder)]
-    else:
-        paintings = [Painting(source, folder / _renamed(relative, suffix)) for source, relative in found]
-    paintings = _check_targets(paintings)
-    skipped = [] if overwrite else [painting for painting in paintings if os.path.lexists(painting.target)]
-    done = {painting.target for painting in skipped}
-    return Plan([painting for painting in paintings if painting.target not in done], skipped, folder)
-
-
-def _suffix_of_format(image_format: str) -> str:
-    suffix = "." + image_format.lower().removeprefix(".")
-    if suffix not in IMAGE_SUFFIXES:
-        allowed = sorted(known.removeprefix(".") for known in IMAGE_SUFFIXES)
-        hint = nearest_name(image_format.lower(), allowed)
-        raise SettingError(f"format {image_format!r} is unknown; allowed: {', '.join(allowed)}{hint}")
-    return suffix
-
-
-def _find_pictures(inputs: Sequence[Path], outputs: list[Path]) -> list[tuple[Path, Path]]:
-    """Each picture once, with its path below the input folder that it was found in."""
-    found: dict[str, tuple[Path, Path]] = {}
-    for given in inputs:
-        if given.is_dir():
-            below = [folder for folder in map(Path.resolve, outputs) if given.resolve() in folder.parents]
-            pairs = [(path, path.relative_to(given)) for path in find_images(given) if not _lies_in(path, below)]
-        elif os.path.lexists(given):
-            pairs = [(given, Path(given.name))]
-        else:
-            raise ImageError(f"{given} does not exist; check the path")
-        for source, relative in pairs:
-            found.setdefault(os.path.abspath(source), (source, relative))
-    if not found:
-        raise ImageError(
-            f"there is no picture in {', '.join(map(str, inputs)) or 'an empty list'}; "
-            f"give files or folders with files that end in {' '.join(sorted(IMAGE_SUFFIXES))}"
-        )
-    return list(found.values())
-
-
-def _lies_in(path: Path, folders: list[Path]) -> bool:
-    return any(folder in path.resolve().parents for folder in folders)
-
-
-def _renamed(relative: Path, suffix: str | None) -> Path:
-    if suffix is None:
-        suffix = relative.suffix if relative.suffix.lower() in _KEPT_SUFFIXES else ".png"
-    return relative.with_name(relative.stem + suffix)
-
-
-def _check_targets(paintings: list[Painting]) -> list[Painting]:
-    inputs = {_identity(painting.source) for painting in paintings}
-    by_target: dict[str, Painting] = {}
-    for painting in paintings:
-        if os.path.exists(painting.target) and _identity(painting.target) in inputs:
-            raise SettingError(f"{painting.target} is an input and would be painted over; give another output")
-        first = by_target.setdefault(os.path.normcase(os.path.abspath(painting.target)), painting)
-        if _identity(first.source) != _identity(painting.source):
-            raise SettingError(
-                f"{first.source} and {painting.source} would both be painted to {painting.target}; "
-                f"paint them one after the other to different output folders"
-            )
-    return list(by_target.values())
-
-
-def _identity(path: Path) -> tuple[int, int] | str:
-    """The same for two names of one file: by links, or by upper and lower case where the disk ignores that."""
-    try:
-        status = os.stat(path)
-    except OSError:  # a link to nowhere
-        return os.path.abspath(path)
-    return status.st_dev, status.st_ino
-
-
 def stylize_files(
-    stylizer: Stylizer, paintings: Iterable[Painting], *, size: int | None = None, jpeg_quality: int = 95
+    stylizer: Stylizer,
+    paintings: Iterable[Painting],
+    *,
+    size: int | None = None,
+    jpeg_quality: int = 95,
+    keep_existing: bool = False,
+    batch_size: int | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Paint picture files, over whatever is there; yields an outcome for each, in order, once its file is written.
+    """Paint picture files; yields an outcome for each, in order, once its file is written.
 
     The next pictures are read and the last ones written while one is painted. A picture that cannot be read, does
     not fit into memory or cannot be held by its format is an outcome, and the others are painted all the same. Of
     an animation the first frame is painted. Files are whole or not there, also when the iteration is broken off.
+    Several processes may be given the same paintings: none paints what another one is at, see `claim`.
 
     Args:
         size: long side in pixels at which the network works, see `Stylizer.stylize_picture`. None: each picture's own.
         jpeg_quality: 1 to 100.
+        keep_existing: leave alone what has been painted since the paintings were planned; False paints over it.
+        batch_size: most pictures of one size that are painted at once. None: 8 on a GPU, elsewhere 1, since there
+            a batch is no faster and takes more memory.
 
     Raises:
         OutputError: the disk is full or cannot be written, so there is no point in going on.
         SettingError: `size` or `jpeg_quality` is out of range.
     """
+    on_gpu = stylizer.device.type == "cuda"
+    batch_size = (_GPU_BATCH if on_gpu else 1) if batch_size is None else batch_size
     waiting = iter(paintings)
-    reading: deque[tuple[Painting, Future[Picture]]] = deque()
-    writing: deque[tuple[Painting, Future[str]]] = deque()
-    reader, writer = ThreadPoolExecutor(1, "read-pictures"), ThreadPoolExecutor(1, "write-pictures")
+    reading: deque[_Job] = deque()
+    writing: deque[_Job] = deque()
+    threads = _GPU_THREADS if on_gpu else 1
+    reader, writer = ThreadPoolExecutor(threads, "read-pictures"), ThreadPoolExecutor(threads, "write-pictures")
+    most_waiting = max(_WAITING, threads, batch_size)
 
     def read_ahead() -> None:
-        while len(reading) < _WAITING and (painting := next(waiting, None)):
-            reading.append((painting, reader.submit(read_picture, painting.source)))
+        while len(reading) < most_waiting and (painting := next(waiting, None)):
+            reading.append(_begin(painting, reader, keep_existing))
 
     try:
         read_ahead()
         while reading:
-            painting, future = reading.popleft()
+            jobs = _take_batch(reading, batch_size if size is None else 1)
             read_ahead()
-            writing.append((painting, _paint(stylizer, painting, future, writer, size, jpeg_quality)))
-            while writing and (len(writing) > _WAITING or writing[0][1].done()):
-                yield _outcome_of(*writing.popleft())
+            writing += jobs  # before they are painted, so that their claims are released whatever happens
+            _paint(stylizer, jobs, writer, size, jpeg_quality)
+            while writing and (len(writing) > most_waiting or writing[0].written.done()):
+                yield _finish(writing.popleft())
         while writing:
-            yield _outcome_of(*writing.popleft())
+            yield _finish(writing.popleft())
     finally:
         # What is being written just now is finished, the rest is dropped.
         reader.shutdown(cancel_futures=True)
         writer.shutdown(cancel_futures=True)
+        for job in (*reading, *writing):
+            if job.claim is not None:
+                job.claim.release()
+
+
+class _Job:
+    """One picture on its way.
+
+    Attributes:
+        claim: None: another process has it.
+        read: its pixels.
+        written: what there is to say once it is written, or why it failed.
+    """
+
+    def __init__(self, painting: Painting, claim: Claim | None, read: Future[Picture] | None) -> None:
+        self.painting = painting
+        self.claim = claim
+        self.read = read
+        self.written: Future[str] = Future()
+
+
+def _begin(painting: Painting, reader: ThreadPoolExecutor, keep_existing: bool) -> _Job:
+    held = claim(painting.target)
+    if held is not None and keep_existing and os.path.lexists(painting.target):
+        held.release()
+        held = None
+    if held is None:
+        job = _Job(painting, None, None)
+        job.written.set_result("")
+        return job
+    return _Job(painting, held, reader.submit(read_picture, painting.source))
+
+
+def _take_batch(reading: deque[_Job], most: int) -> list[_Job]:
+    """The next picture, and those right behind it that are ready and of the same size and kind."""
+    jobs = [reading.popleft()]
+    shape = _shape_if_read(jobs[0], wait=most > 1)
+    while shape is not None and len(jobs) < most and reading and _shape_if_read(reading[0], wait=False) == shape:
+        jobs.append(reading.popleft())
+    return jobs
+
+
+def _shape_if_read(job: _Job, *, wait: bool) -> tuple[int, ...] | None:
+    """Of an opaque picture of one frame that was read; None for all else."""
+    if job.read is None or not (wait or job.read.done()) or job.read.exception() is not None:
+        return None
+    picture = job.read.result()
+    return picture.rgb.shape if picture.alpha is None and picture.frame_count == 1 else None
 
 
 def _paint(
-    stylizer: Stylizer,
-    painting: Painting,
-    read: Future[Picture],
-    writer: ThreadPoolExecutor,
-    size: int | None,
-    jpeg_quality: int,
-) -> Future[str]:
-    """The writing of one painting, or the failure before it; its result is what there is to say."""
-    failure: Future[str] = Future()
+    stylizer: Stylizer, jobs: list[_Job], writer: ThreadPoolExecutor, size: int | None, jpeg_quality: int
+) -> None:
+    """Paint pictures, several only if they are of one size, and hand them on to be written."""
+    if len(jobs) > 1:
+        pictures = [job.read.result() for job in jobs if job.read is not None]
+        try:
+            painted = stylizer.stylize_pixels(np.stack([picture.rgb for picture in pictures]))
+        except ImageError:  # too large for the memory together; perhaps not one by one
+            for job in jobs:
+                _paint(stylizer, [job], writer, size, jpeg_quality)
+            return
+        for job, rgb in zip(jobs, painted, strict=True):
+            job.written = writer.submit(_write, job.painting, Picture(rgb), jpeg_quality)
+        return
+    (job,) = jobs
+    if job.read is None:
+        return
     try:
-        picture = read.result()
+        picture = job.read.result()
     except ImageError as error:
-        failure.set_exception(error)
-        return failure
+        job.written.set_exception(error)
+        return
+    notes = []
+    if picture.frame_count > 1:
+        notes.append(f"{job.painting.source} has {picture.frame_count} frames; the first one was painted")
+    height, width = picture.rgb.shape[:2]
+    if stylizer.paints_in_tiles(*((height, width) if size is None else size_for_long_side(height, width, size))):
+        notes.append(f"{job.painting.source} is painted in tiles, by the statistics of a thumbnail, to fit the memory")
     try:
-        painted = stylizer.stylize_picture(picture, size=size)
+        result = stylizer.stylize_picture(picture, size=size)
     except ImageError as error:
-        failure.set_exception(ImageError(f"{painting.source}: {error}"))
-        return failure
-
-    def write() -> str:
-        write_picture(painting.target, painted, jpeg_quality=jpeg_quality)
-        frames = picture.frame_count
-        return f"{painting.source} has {frames} frames; the first one was painted" if frames > 1 else ""
-
-    return writer.submit(write)
+        job.written.set_exception(ImageError(f"{job.painting.source}: {error}"))
+        return
+    job.written = writer.submit(_write, job.painting, result, jpeg_quality, "; ".join(notes))
+    job.read = None  # so that a huge picture does not lie in memory beside its painting
 
 
-def _outcome_of(painting: Painting, written: Future[str]) -> Outcome:
+def _write(painting: Painting, painted: Picture, jpeg_quality: int, note: str = "") -> str:
+    write_picture(painting.target, painted, jpeg_quality=jpeg_quality)
+    return note
+
+
+def _finish(job: _Job) -> Outcome:
+    if job.claim is None:
+        return Outcome(job.painting, "taken")
     try:
-        return Outcome(painting, "painted", written.result())
+        return Outcome(job.painting, "painted", job.written.result())
     except ImageError as error:
-        return Outcome(painting, "failed", str(error))
+        return Outcome(job.painting, "failed", str(error))
     except OutputError as error:
-        # An errno comes from the disk, and would come again with the next file; its absence means that this format
-        # cannot hold this picture. A name that is too long concerns one picture too.
-        number = getattr(error.__cause__, "errno", None)
-        if number not in (None, errno.ENAMETOOLONG):
+        if ends_the_job(error):
             raise
-        return Outcome(painting, "failed", str(error))
+        return Outcome(job.painting, "failed", str(error))
+    finally:
+        job.claim.release()
+
+
+def ends_the_job(error: OutputError) -> bool:
+    """Whether the next file would fail in the same way.
+
+    An errno comes from the disk; its absence means that this format cannot hold this picture. A name that is too long
+    concerns one picture too.
+    """
+    return getattr(error.__cause__, "errno", None) not in (None, errno.ENAMETOOLONG)

@@ -15,8 +15,13 @@ from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.images import Picture, resize, size_for_long_side, to_tensor, to_uint8
 from nst_fast.inference.engines.choice import PRECISIONS, build_engine, choose_engine
 from nst_fast.inference.steady import SteadyStylizer, check_pixels
-from nst_fast.memory import is_out_of_memory
+from nst_fast.inference.tiling import estimate_bytes_per_pixel, paint_in_tiles, resize_pixels
+from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.transform_nets import TransformNet
+
+# Whatever memory is left: tiles of that would be as large as the picture.
+_NEVER_TILED_PIXELS = 768 * 768
+TILES = ("auto", "always", "never")
 
 
 class Stylizer:
@@ -28,10 +33,13 @@ class Stylizer:
         checkpoint: a shipped style's name, a checkpoint file, a loaded checkpoint, or a bare network.
         device: cpu, cuda, cuda:1, mps. None: the first that is there of cuda, mps, cpu.
         precision: fp32, or with autocast bf16 or fp16; the result is float32 in each case.
-        engine: torch, which is bit for bit the bare network; compile, onnxruntime or openvino, which are faster and
-            differ by at most a level of 255 in fp32; auto: the fastest that is installed, see `choose_engine`.
+        engine: torch, whose `stylize` is bit for bit the bare network; compile, onnxruntime or openvino, which are
+            faster and differ by at most a level of 255 in fp32; auto: the fastest that is installed, see
+            `choose_engine`.
         threads: of the network on the CPU; for torch and compile it counts for the whole process. None: one for each
             core.
+        tiles: auto, which paints picture files in tiles when they would take more than half of the memory that is
+            left; always; or never. Tiles are normalised by the statistics of a thumbnail, see `inference.tiling`.
 
     For one thread at a time, whichever; several of them in several threads are fine.
 
@@ -53,9 +61,12 @@ class Stylizer:
         precision: str = "fp32",
         engine: str = "torch",
         threads: int | None = None,
+        tiles: str = "auto",
     ) -> None:
         self.device = choose_device(device)
         _check_precision(precision, self.device)
+        if tiles not in TILES:
+            raise SettingError(f"tiles is {tiles!r}; allowed: {', '.join(TILES)}{nearest_name(tiles, list(TILES))}")
         if threads is not None and threads < 1:
             raise SettingError(f"threads is {threads}; it must be at least 1")
         self.precision = precision
@@ -73,6 +84,8 @@ class Stylizer:
         # and 392 against 351 for johnson at width 32 in fp32, 26 against 21 and 243 against 202 in bf16.
         self.network = copy.deepcopy(checkpoint.network).eval().requires_grad_(False).to(self.device)
         self._engine = build_engine(self.engine, self.network, self.device, precision, threads)
+
+        self._tiles = tiles
 
     def describe(self) -> str:
         """What paints, in a few words, such as `openvino on cpu in fp32, 2 threads`."""
@@ -120,7 +133,7 @@ class Stylizer:
         """
         check_pixels(rgb, (3, 4))
         batch = rgb if rgb.ndim == 4 else rgb[None]
-        with _explained_memory(*batch.shape[1:3], self.device):
+        with _explained_memory(batch.shape[1], batch.shape[2], self.device):
             painted = self._engine.paint_pixels(batch)
         return painted if rgb.ndim == 4 else painted[0]
 
@@ -134,6 +147,15 @@ class Stylizer:
             SettingError: `smoothing` is out of range.
         """
         return SteadyStylizer(self._engine, smoothing)
+
+    def paints_in_tiles(self, height: int, width: int) -> bool:
+        """Whether `stylize_picture` paints in tiles where it works at this size in pixels."""
+        if self._tiles != "auto":
+            return self._tiles == "always"
+        if height * width <= _NEVER_TILED_PIXELS:
+            return False
+        free = available_bytes(self.device)
+        return free is not None and height * width * estimate_bytes_per_pixel(self.network) > free / 2
 
     def stylize_picture(self, picture: Picture, *, size: int | None = None) -> Picture:
         """Paint the pixels of a picture file; width, height and alpha stay as they are.
@@ -158,6 +180,10 @@ class Stylizer:
             rgb = picture.rgb
             if picture.alpha is not None:
                 rgb = np.where(picture.alpha[..., None] == 0, np.uint8(255), rgb)
+            if self.paints_in_tiles(work_height, work_width):
+                # In bytes throughout, since the floats of a huge picture would fill the memory by themselves.
+                painted = paint_in_tiles(self._engine, self.network, resize_pixels(rgb, work_height, work_width))
+                return Picture(resize_pixels(painted, height, width), picture.alpha)
             painted = self.stylize(resize(to_tensor(rgb), work_height, work_width))
             return Picture(to_uint8(resize(painted, height, width)), picture.alpha)
 

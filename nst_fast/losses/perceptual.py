@@ -160,6 +160,7 @@ def build_relative_loss(
     *,
     content_taps: Mapping[str, float] = DEFAULT_CONTENT_TAPS,
     style_taps: Mapping[str, float] = DEFAULT_STYLE_TAPS,
+    style_strength: float = 20.0,
 ) -> PerceptualLoss:
     """The loss by which checkpoints are compared: `relative`, 20 * style + content, the variance of these very photos.
 
@@ -169,7 +170,12 @@ def build_relative_loss(
     """
     variance = measure_feature_variance(loss_network, photos.split(4), content_taps)
     return PerceptualLoss(
-        loss_network, style_image, content_taps=content_taps, style_taps=style_taps, feature_variance=variance
+        loss_network,
+        style_image,
+        content_taps=content_taps,
+        style_taps=style_taps,
+        style_strength=style_strength,
+        feature_variance=variance,
     )
 
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nst_fast.checkpoint import SUFFIX, CheckpointInfo, read_checkpoint_header, round_weights, save_checkpoint
-from nst_fast.data.content_images import hold_out_photos, list_photos
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.device import choose_device
-from nst_fast.errors import CheckpointError, SettingError, TrainingError
-from nst_fast.images import load_image
+from nst_fast.errors import SettingError, TrainingError
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import VGG
-from nst_fast.losses.perceptual import build_relative_loss, measure_losses
+from nst_fast.losses.perceptual import measure_losses
 from nst_fast.run_state import check_same_recipe, load_state
-from nst_fast.training.preparation import build_loss, load_loss_network, read_held_out, read_photos, sample_photos
+from nst_fast.training.preparation import find_inputs, gather_material
 from nst_fast.training.recipe import Recipe
+from nst_fast.training.result_file import ResultFile
 from nst_fast.training.run import STATE_FILE, Run, choose_autocast_type
 from nst_fast.training.run_log import RunLog
 from nst_fast.transform_nets import TransformNet
-
-STRIP_PHOTOS = 4
-CHECKPOINT_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,97 +80,60 @@ def train(
         KeyboardInterrupt: after Ctrl-C, once everything is saved (SystemExit after SIGTERM).
     """
     began = time.monotonic()
-    recipe = recipe or Recipe()
-    style, content, folder = Path(style), Path(content), Path(output)
-    name = name or style.stem
-    checkpoint = folder / f"{name}{SUFFIX}"
-    if checkpoint_dtype not in CHECKPOINT_DTYPES:
-        raise SettingError(
-            f"checkpoint_dtype {checkpoint_dtype!r} is unknown; allowed: {', '.join(CHECKPOINT_DTYPES)}"
-        )
+    recipe, folder = recipe or Recipe(), Path(output)
+    result_file = ResultFile(folder, name or Path(style).stem, about or {}, checkpoint_dtype)
+    cadence = Cadence(log_every_steps, save_every_steps, strip_every_steps)
     if workers is not None and workers < 0:
         raise SettingError(f"workers is {workers}; it must be at least 0")
-    cadence = Cadence(log_every_steps, save_every_steps, strip_every_steps)
     chosen_device = choose_device(device)
     autocast_type = choose_autocast_type(precision, chosen_device)
 
-    style_image = load_image(style, short_side=recipe.style_short_side)
-    photo_files, held_out_files = hold_out_photos(list_photos(content), content, recipe.held_out_photos)
-    identity = {
-        **recipe.as_plain_values(),
-        "style": _digest(style_image.numpy().tobytes()),
-        "content": _digest("\n".join(file.relative_to(content).as_posix() for file in photo_files).encode()),
-    }
-    # os.path, since Path.exists raises for a name too long; what is wrong with a folder is said when it is written to.
-    resuming = os.path.exists(folder / STATE_FILE) and not overwrite
-    if resuming:
-        state = load_state(folder / STATE_FILE)
-        check_same_recipe(state["recipe"], identity, folder)
-        finished = _read_finished_header(checkpoint, recipe.steps) if state["step"] >= recipe.steps else None
-        if finished is not None:
-            say(f"{folder} holds this very run, finished: nothing to do (overwrite=true begins anew)")
-            return TrainingResult(checkpoint, finished.get("held_out", {}), recipe.steps, time.monotonic() - began)
+    inputs = find_inputs(recipe, Path(style), Path(content), say)
+    steps_done = None if overwrite else _find_steps_done(folder, inputs.identity)
+    finished = result_file.read_finished(recipe.steps) if steps_done == recipe.steps else None
+    if finished is not None:
+        say(f"{folder} holds this very run, finished: nothing to do (overwrite=true begins anew)")
+        return TrainingResult(result_file.path, finished.get("held_out", {}), recipe.steps, time.monotonic() - began)
 
     number_type = str(autocast_type or torch.float32).removeprefix("torch.")
     say(f"training {recipe.transform_net} for {recipe.steps} steps on {chosen_device} in {number_type}")
-    loss_network = load_loss_network(recipe, chosen_device, channels_last=channels_last, say=say)
-    photos = read_photos(
-        photo_files, recipe, memory_gib=photo_memory_gib, device=chosen_device, show_progress=show_progress, say=say
+    material = gather_material(
+        recipe,
+        inputs,
+        chosen_device,
+        channels_last=channels_last,
+        photo_memory_gib=photo_memory_gib,
+        show_progress=show_progress,
+        say=say,
     )
-    held_out = read_held_out(held_out_files, say)
-    loss = build_loss(recipe, loss_network, style_image, photos, chosen_device)
     run = Run(
         recipe,
-        identity,
-        loss,
+        inputs.identity,
+        material.loss,
         folder,
         device=chosen_device,
         autocast_type=autocast_type,
         channels_last=channels_last,
         compile=compile,
     )
-    if resuming:
+    if steps_done is None:
+        run.save()  # a good state to fall back on, and a folder that cannot be written is found now
+    else:
         run.restore()
         say(f"going on with the run in {folder} at step {run.step} of {recipe.steps}")
-    else:
-        run.save()  # a good state to fall back on, and a folder that cannot be written is found now
 
-    def write_checkpoint(held_out_losses: Mapping[str, Any]) -> None:
-        info = _describe(recipe, loss_network, name, about or {}, run.step, held_out_losses)
-        save_checkpoint(checkpoint, run.average.network, info, dtype=CHECKPOINT_DTYPES[checkpoint_dtype])
-
-    strip = held_out[:STRIP_PHOTOS] if len(held_out) else sample_photos(photos, STRIP_PHOTOS)
-    log = RunLog(folder, run.step, recipe.steps, strip, show_progress=show_progress)
     batches = iterate_batches(
-        photos,
+        material.photos,
         crop_size=recipe.crop_size,
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         steps=range(run.step, recipe.steps),
         workers=(os.cpu_count() or 1) if workers is None else workers,
     )
-    try:
-        with Interruption() as interruption, contextlib.closing(batches):  # closed, they need no workers any more
-            _take_steps(run, batches, log, cadence, interruption, watch or (lambda moment: None))
-    except TrainingError as error:
-        run.restore()
-        write_checkpoint({})
-        raise TrainingError(
-            f"{error}; {checkpoint} paints as at the last good state, step {run.step}; "
-            f"give a lower learning_rate than {recipe.learning_rate:g} and another output"
-        ) from error
-    finally:
-        log.close()
-    if interruption.signal_number is not None and run.step < recipe.steps:
-        write_checkpoint({})
-        say(f"stopped at step {run.step} of {recipe.steps}; the same command goes on, {checkpoint} paints as of now")
-        if interruption.signal_number == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
-    round_weights(run.average.network, CHECKPOINT_DTYPES[checkpoint_dtype])  # measured is what is shipped
-    held_out_losses = _measure_held_out(run, style_image, held_out)
-    write_checkpoint(held_out_losses)
-    return TrainingResult(checkpoint, held_out_losses, run.step, time.monotonic() - began)
+    log = RunLog(folder, run.step, recipe.steps, material.strip, show_progress=show_progress)
+    interruption = _take_steps_or_go_back(run, batches, log, cadence, result_file, watch or (lambda moment: None))
+    held_out_losses = _finish(run, interruption, result_file, inputs.style_image, material.held_out, say)
+    return TrainingResult(result_file.path, held_out_losses, run.step, time.monotonic() - began)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +164,68 @@ class Cadence:
         for field in dataclasses.fields(self):
             if getattr(self, field.name) < 1:
                 raise SettingError(f"{field.name}_every_steps is {getattr(self, field.name)}; it must be at least 1")
+
+
+def _find_steps_done(folder: Path, identity: Mapping[str, Any]) -> int | None:
+    """The steps that are done of the run in `folder`, which is this very one; None if there is none."""
+    # os.path, since Path.exists raises for a name too long; what is wrong with a folder is said when it is written to.
+    if not os.path.exists(folder / STATE_FILE):
+        return None
+    state = load_state(folder / STATE_FILE)
+    check_same_recipe(state["recipe"], dict(identity), folder)
+    return state["step"]
+
+
+def _finish(
+    run: Run,
+    interruption: Interruption,
+    result_file: ResultFile,
+    style_image: Tensor,
+    held_out: Tensor,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Write the checkpoint and give the losses on the photos held out; then a signal that was noted is acted on."""
+    if run.step < run.recipe.steps:
+        result_file.write(run, {})
+        say(
+            f"stopped at step {run.step} of {run.recipe.steps}; the same command goes on, "
+            f"{result_file.path} paints as of now"
+        )
+        interruption.act()
+    held_out_losses = result_file.write_measured(run, style_image, held_out)
+    if interruption.signal_number is not None:  # it came in the last step; whatever was to follow is not wanted
+        say(f"stopped, but this run is finished: {result_file.path}")
+        interruption.act()
+    return held_out_losses
+
+
+def _take_steps_or_go_back(
+    run: Run,
+    batches: Generator[Tensor, None, None],
+    log: RunLog,
+    cadence: Cadence,
+    result_file: ResultFile,
+    watch: Callable[[Moment], None],
+) -> Interruption:
+    """Every step that is left; where the loss diverges the checkpoint of the last good state is left behind.
+
+    Returns:
+        The interruption, if one ended the steps or came in the last of them.
+    """
+    try:
+        # Closed in this order: the batches, which need no workers any more, while signals are still noted.
+        with contextlib.closing(log), Interruption() as interruption, contextlib.closing(batches):
+            _take_steps(run, batches, log, cadence, interruption, watch)
+    except TrainingError as error:
+        run.restore()
+        result_file.write(run, {})
+        explained = TrainingError(
+            f"{error}; {result_file.path} paints as at the last good state, step {run.step}; "
+            f"give a lower learning_rate than {run.recipe.learning_rate:g} and another output"
+        )
+        explained.signal_number = error.signal_number
+        raise explained from error
+    return interruption
 
 
 def _take_steps(
@@ -242,73 +259,3 @@ def _take_steps(
             looked_at, looked_at_step = time.monotonic(), run.step
         if interruption.signal_number is not None:
             return
-
-
-def _read_finished_header(checkpoint: Path, steps: int) -> dict[str, Any] | None:
-    """What the checkpoint says of itself, if it is that of the last step; None if the run was cut before it."""
-    try:
-        header = read_checkpoint_header(checkpoint)
-    except CheckpointError:
-        return None
-    return header if header.get("training", {}).get("steps") == steps else None
-
-
-def _measure_held_out(run: Run, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
-    """The relative losses on the photos held out; empty if there are none."""
-    if not len(held_out):
-        return {}
-    photos = held_out.to(run.device)
-    recipe = run.recipe
-    loss = build_relative_loss(
-        run.loss.loss_network,
-        style_image.to(run.device),
-        photos,
-        content_taps=recipe.content_taps,
-        style_taps=recipe.style_taps,
-    )
-    losses = measure_losses(run.paint, loss, photos)
-    return {name: losses[name] for name in ("total", "style", "content")} | {"photos": len(photos)}
-
-
-def _describe(
-    recipe: Recipe,
-    loss_network: VGG,
-    name: str,
-    about: Mapping[str, Any],
-    steps: int,
-    held_out_losses: Mapping[str, Any],
-) -> CheckpointInfo:
-    """What the checkpoint says of itself; `stroke_reference_size` is the size of photo that strokes were learnt at."""
-    plain = recipe.as_plain_values()
-    loss_keys = ("pooling", "normalisation", "content_taps", "style_taps")
-    weight_keys = ("content_weight", "style_strength", "total_variation_weight")
-    training_keys = (
-        "batch_size",
-        "crop_size",
-        "largest_crop",
-        "style_short_side",
-        "learning_rate",
-        "warmup_steps",
-        "cosine",
-        "average_decay",
-        "seed",
-    )
-    return CheckpointInfo(
-        style={"name": name, **{key: value for key, value in about.items() if value is not None}},
-        loss={
-            "loss_network": recipe.loss_network,
-            "weights": loss_network.weights_name,
-            **{key: plain[key] for key in (*loss_keys, *weight_keys)},
-        },
-        training={
-            "steps": steps,
-            "of_steps": recipe.steps,
-            **{key: plain[key] for key in training_keys},
-            "stroke_reference_size": recipe.crop_size,
-        },
-        held_out=dict(held_out_losses),
-    )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]

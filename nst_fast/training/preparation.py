@@ -1,16 +1,20 @@
 """What a run needs before its first step: photos at hand, and the loss."""
 
+import dataclasses
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nst_fast.data.content_images import ContentImages, read_photo
+from nst_fast.data.content_images import ContentImages, hold_out_photos, list_photos, read_photo
 from nst_fast.data.sampler import cut_centre
 from nst_fast.errors import ImageError
+from nst_fast.images import load_image
 from nst_fast.loss_networks.vgg import VGG
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import measure_feature_variance
@@ -20,6 +24,85 @@ from nst_fast.training.recipe import Recipe
 # Held-out figures of different runs can be compared at this size: the middle of photos of this short side, in pixels.
 HELD_OUT_SHORT_SIDE, HELD_OUT_SIZE = 288, 256
 PHOTOS_FOR_VARIANCE = 64
+STRIP_PHOTOS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The painting and the photos of a run.
+
+    Attributes:
+        style_image: shape (3, H, W), RGB in [0, 1], at the recipe's size.
+        photo_files: to train on.
+        held_out_files: never trained on.
+        identity: the recipe, and what tells this painting and these photos from others; a run is continued only with
+            the same.
+    """
+
+    style_image: Tensor
+    photo_files: list[Path]
+    held_out_files: list[Path]
+    identity: dict[str, Any]
+
+
+def find_inputs(recipe: Recipe, style: Path, content: Path, say: Callable[[str], None]) -> Inputs:
+    """Read the painting, and list the photos below the folder `content`.
+
+    Raises:
+        ImageError: the painting cannot be read; no folder, or no picture in it.
+    """
+    style_image = load_image(style, short_side=recipe.style_short_side, say=say)
+    photo_files, held_out_files = hold_out_photos(list_photos(content), content, recipe.held_out_photos)
+    names = "\n".join(file.relative_to(content).as_posix() for file in photo_files)
+    identity = {
+        **recipe.as_plain_values(),
+        "style": _digest(style_image.numpy().tobytes()),
+        "content": _digest(names.encode()),
+    }
+    return Inputs(style_image, photo_files, held_out_files, identity)
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """All that a run works with.
+
+    Attributes:
+        photos: to train on.
+        held_out: shape (N, 3, 256, 256), RGB in [0, 1], on the CPU; N may be 0.
+        strip: shape (N, 3, 256, 256): the photos that are painted again and again as training goes.
+        loss: that is trained on.
+    """
+
+    photos: ContentImages
+    held_out: Tensor
+    strip: Tensor
+    loss: PerceptualLoss
+
+
+def gather_material(
+    recipe: Recipe,
+    inputs: Inputs,
+    device: torch.device,
+    *,
+    channels_last: bool,
+    photo_memory_gib: float,
+    show_progress: bool,
+    say: Callable[[str], None],
+) -> Material:
+    """Load the loss network, read the photos, and measure what the loss needs.
+
+    Raises:
+        WeightsError: the loss network's weights cannot be had.
+        ImageError: nearly all photos are broken.
+        SettingError: a loss that does not exist.
+    """
+    loss_network = load_loss_network(recipe, device, channels_last=channels_last, say=say)
+    photos = read_photos(
+        inputs.photo_files, recipe, memory_gib=photo_memory_gib, device=device, show_progress=show_progress, say=say
+    )
+    held_out = read_held_out(inputs.held_out_files, say)
+    strip = held_out[:STRIP_PHOTOS] if len(held_out) else sample_photos(photos, STRIP_PHOTOS)
+    return Material(photos, held_out, strip, build_loss(recipe, loss_network, inputs.style_image, photos, device))
 
 
 def read_photos(
@@ -44,19 +127,22 @@ def read_photos(
     return photos
 
 
-def read_held_out(files: list[Path], say: Callable[[str], None]) -> Tensor:
+def read_held_out(files: list[Path], say: Callable[[str], None], size: int = HELD_OUT_SIZE) -> Tensor:
     """The photos that are measured and shown, never trained on.
 
+    Args:
+        size: pixels; another one cuts the same middle and scales it.
+
     Returns:
-        Shape (N, 3, 256, 256), float32, RGB in [0, 1], on the CPU; N may be 0.
+        Shape (N, 3, size, size), float32, RGB in [0, 1], on the CPU; N may be 0.
     """
     crops = []
     for file in files:
         try:
-            crops.append(cut_centre(read_photo(file, HELD_OUT_SHORT_SIDE), HELD_OUT_SIZE))
+            crops.append(cut_centre(read_photo(file, round(size * HELD_OUT_SHORT_SIDE / HELD_OUT_SIZE)), size))
         except ImageError as error:
             say(str(error))
-    return torch.stack(crops) if crops else torch.empty(0, 3, HELD_OUT_SIZE, HELD_OUT_SIZE)
+    return torch.stack(crops) if crops else torch.empty(0, 3, size, size)
 
 
 def sample_photos(photos: ContentImages, count: int) -> Tensor:
@@ -98,3 +184,7 @@ def build_loss(
         total_variation_weight=recipe.total_variation_weight,
         feature_variance=measure_feature_variance(loss_network, sample.split(4), recipe.content_taps),
     )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """One run: everything that changes from step to step, and how it is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,25 @@ def choose_autocast_type(precision: str, device: torch.device) -> torch.dtype | 
     if precision not in AUTOCAST_TYPES:
         raise SettingError(f"precision {precision!r} is unknown; allowed: auto, {', '.join(AUTOCAST_TYPES)}")
     return AUTOCAST_TYPES[precision]
+
+
+def _compile(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """`compute` through torch.compile, which does its work, and finds what it lacks, at the first call."""
+    from torch._dynamo.exc import TorchDynamoException  # slow, and needed here only
+
+    compiled = torch.compile(compute)
+
+    def call(photos: Tensor) -> Any:
+        try:
+            return compiled(photos)
+        except TorchDynamoException as error:
+            reason = next(line.strip() for line in str(error).splitlines() if line.strip())
+            raise SettingError(
+                f"torch.compile does not work here ({reason[:200]}); it needs a compiler for C++, such as g++, and on "
+                f"a GPU Triton; give compile=false to go without"
+            ) from error
+
+    return call
 
 
 class Run:
@@ -72,7 +91,7 @@ class Run:
         # float16 gradients underflow without it; it does nothing for the other types.
         self.scaler = torch.amp.GradScaler(device.type, enabled=autocast_type == torch.float16)
         self.guard = DivergenceGuard()
-        self._losses = torch.compile(self._compute_losses) if compile else self._compute_losses
+        self._losses = _compile(self._compute_losses) if compile else self._compute_losses
         # Summed where they are computed: reading a number off a GPU each step would stall it.
         self._term_names: list[str] = []
         self._term_sum: Tensor | None = None

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
+from nst_fast.event_file import EventFile
 from nst_fast.images import save_image
-
-NAMES_IN_PROGRESS_BAR = ("total", "content", "style")
+from nst_fast.progress_bar import open_bar, show_terms
 
 
 class RunLog:
@@ -29,16 +27,8 @@ class RunLog:
     ) -> None:
         self.folder = folder
         self.strip_photos = strip_photos
-        self.writer = SummaryWriter(str(folder), purge_step=first_step + 1)  # from this step on, it included
-        self.bar = tqdm(
-            total=steps,
-            initial=first_step,
-            desc="training",
-            unit="step",
-            disable=not show_progress,
-            dynamic_ncols=True,
-            bar_format="{desc}: {n}/{total} |{bar}| {elapsed}<{remaining}{postfix}",
-        )
+        self.writer = EventFile(folder, first_step)
+        self.bar = open_bar("training", first_step, steps, show=show_progress)
 
     def log_step(self) -> None:
         """One more step is done."""
@@ -50,8 +40,7 @@ class RunLog:
             self.writer.add_scalar(f"train/{name}", value, step)
         self.writer.add_scalar("learning_rate", learning_rate, step)
         self.writer.add_scalar("images_per_second", images_per_second, step)
-        shown = {name: f"{terms[name]:.3f}" for name in NAMES_IN_PROGRESS_BAR if name in terms}
-        self.bar.set_postfix({"images/s": f"{images_per_second:.1f}", **shown})
+        show_terms(self.bar, terms, ".3f", **{"images/s": f"{images_per_second:.1f}"})
 
     def log_strip(self, step: int, painted: Tensor, terms: Mapping[str, float]) -> None:
         """The photos above what the network of this moment makes of them, and the losses there."""
@@ -64,6 +53,5 @@ class RunLog:
         save_image(strip, self.folder / "strip.jpg")
 
     def close(self) -> None:
-        """Ends the bar and flushes TensorBoard."""
+        """End the bar."""
         self.bar.close()
-        self.writer.close()

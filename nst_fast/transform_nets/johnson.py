@@ -33,8 +33,8 @@ class JohnsonNet(nn.Module):
         )
         self.residual = Chain(*(ResidualBlock(4 * width) for _ in range(5)))
         self.decoder = Chain(
-            UpsampleConvNorm(4 * width, 2 * width, "nearest"),
-            UpsampleConvNorm(2 * width, width, "nearest"),
+            UpsampleConvNorm(4 * width, 2 * width),
+            UpsampleConvNorm(2 * width, width),
             ToColours(width, 9),
         )
 

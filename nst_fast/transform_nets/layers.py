@@ -1,6 +1,8 @@
 """The pieces that the image transformation networks are built from."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nst_fast.transform_nets.statistics import Chain, InstanceNorm, Statistics
 
@@ -46,16 +48,53 @@ class ResidualBlock(nn.Module):
 
 
 class UpsampleConvNorm(Chain):
-    """Twice the size, then a convolution: no checkerboards (Odena et al. 2016, Distill).
+    """Each position four times, then a convolution: no checkerboards (Odena et al. 2016, Distill)."""
 
-    Args:
-        mode: `nearest` or `bilinear`.
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), ConvNorm(in_channels, out_channels, 3))
+
+
+class SmoothUpsampleConv(nn.Module):
+    """Bilinear upsampling to twice the size and a 3x3 convolution without bias, in one step.
+
+    Both are linear, so each pixel of a 2x2 square of the result is some 3x3 convolution of what comes in. Computing
+    those four and interleaving them takes as many operations on a quarter of the positions with four times the
+    channels, which suits processors far better where channels are few: at 640x360 from 16 to 8 channels 8 ms instead
+    of 27 on two CPU cores (forward and backward alike). Unlike that of `interpolate`, its gradient is deterministic on
+    CUDA. It reflects before the upsampling, so the outermost row and column differ from `interpolate` and a padded
+    convolution.
+
+    Attributes:
+        weight: (out, in, 3, 3), the kernel at the larger size.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, mode: str) -> None:
-        align_corners = False if mode == "bilinear" else None
+    # By parity of the position in the result and tap of the kernel there: the shares of the three taps before.
+    _SHARES = (
+        ((0.75, 0.25, 0), (0.25, 0.75, 0), (0, 0.75, 0.25)),
+        ((0.25, 0.75, 0), (0, 0.75, 0.25), (0, 0.25, 0.75)),
+    )
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.Conv2d(in_channels, out_channels, 3, bias=False).weight.detach())
+        self.register_buffer("shares", torch.tensor(self._SHARES), persistent=False)
+
+    def build_kernels(self) -> Tensor:
+        """(4 * out, in, 3, 3): the kernels at the smaller size, each channel's four in the order of pixel-shuffle."""
+        return torch.einsum("oikl,pky,qlx->opqiyx", self.weight, self.shares, self.shares).flatten(0, 2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, 2H, 2W)."""
+        padded = functional.pad(hidden, (1, 1, 1, 1), mode="reflect")
+        return functional.pixel_shuffle(functional.conv2d(padded, self.build_kernels()), 2)
+
+
+class SmoothUpsampleConvNorm(Chain):
+    """Bilinear upsampling to twice the size, convolution, instance normalisation and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            nn.Upsample(scale_factor=2, mode=mode, align_corners=align_corners), ConvNorm(in_channels, out_channels, 3)
+            SmoothUpsampleConv(in_channels, out_channels), InstanceNorm(out_channels), nn.ReLU(inplace=True)
         )
 
 

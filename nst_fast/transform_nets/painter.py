@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.statistics import paint_with_statistics
 
 
@@ -19,7 +20,7 @@ class Painter(nn.Module):
             them. False: (B, 3, H, W), float32 in [0, 1].
     """
 
-    def __init__(self, network: nn.Module, *, pixels: bool) -> None:
+    def __init__(self, network: TransformNet, *, pixels: bool) -> None:
         super().__init__()
         self.network = network
         self.pixels = pixels
@@ -37,7 +38,13 @@ class Painter(nn.Module):
         return self._finish(painted, height, width), used
 
     def _finish(self, painted: Tensor, height: int, width: int) -> Tensor:
-        painted = painted[:, :, :height, :width].float().clamp(0, 1)
+        if torch.compiler.is_exporting():
+            # By index, since an exported program asks of a slice whether it is one, and could not be both.
+            for axis, side in ((2, height), (3, width)):
+                painted = painted.index_select(axis, torch.arange(side, device=painted.device))
+        else:
+            painted = painted[:, :, :height, :width]
+        painted = painted.float().clamp(0, 1)
         if not self.pixels:
             return painted
         return (painted * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
@@ -53,10 +60,22 @@ def pad_to_stride(images: Tensor, stride: int, *, min_side: int) -> Tensor:
         images: (B, 3, H, W), H, W >= 1.
         min_side: in pixels; a multiple of `stride`.
     """
+    if torch.compiler.is_exporting():
+        return _mirror_by_index(images, stride, min_side)
     for axis in (-2, -1):
         side = images.shape[axis]
         missing = max(min_side, -(-side // stride) * stride) - side
         if missing:
             padding = (0, 0, 0, missing) if axis == -2 else (0, missing, 0, 0)
             images = functional.pad(images, padding, mode="reflect" if missing < side else "replicate")
+    return images
+
+
+def _mirror_by_index(images: Tensor, stride: int, min_side: int) -> Tensor:
+    """`pad_to_stride` for sides of at least `min_side`, without a choice that an exported program could not make."""
+    for axis in (2, 3):
+        side = images.shape[axis]
+        torch._check(side >= min_side)
+        positions = torch.arange((side + stride - 1) // stride * stride, device=images.device)
+        images = images.index_select(axis, torch.where(positions < side, positions, 2 * (side - 1) - positions))
     return images

@@ -183,9 +183,21 @@ def test_help_is_quick_and_complete(capsys):
     )
     assert time.perf_counter() - started < 5  # loosely: 0.1 s when nothing else runs
     assert "torch" not in result.stderr and "numpy" not in result.stderr
-    for option in ["--style", "--output", "--size", "--format", "--quality", "--device", "--precision", "--engine"]:
+    options = [
+        "--style",
+        "--output",
+        "--size",
+        "--format",
+        "--quality",
+        "--overwrite",
+        "--device",
+        "--precision",
+        "--engine",
+    ]
+    films = ["--shard", "--start", "--end", "--preview", "--smoothing", "--codec", "--crf", "--effort"]
+    for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 9
+    assert result.stdout.count("default:") == 14
 
 
 def test_the_engine_can_be_chosen(capsys):

@@ -3,6 +3,7 @@ import inspect
 import json
 import math
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -22,7 +23,7 @@ from nst_fast.cli.hydra_command import OverridesParser, quoted
 from nst_fast.cli.main import main
 from nst_fast.cli.settings import TrainSettings, list_settings
 from nst_fast.cli.train import build_recipe
-from nst_fast.errors import ImageError
+from nst_fast.errors import ImageError, TrainingError
 from nst_fast.training import loop
 from nst_fast.training.loop import Moment, TrainingResult
 from nst_fast.training.recipe import Recipe
@@ -313,6 +314,41 @@ def test_failures_of_a_sweep_are_told_together(error_of, monkeypatch):
     line = error_of("-m", "style=a.jpg,b.jpg", "content=photos")
     assert line == "2 runs of the sweep failed: a.jpg is no painting | b.jpg is no painting"
     assert tried == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(("signalled", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_ends_the_whole_sweep(compose_train, monkeypatch, signalled, status):
+    """Ctrl-C or SIGTERM in the first run of a sweep is not answered by the second."""
+    tried = []
+
+    def stop(style: str, *_, **__) -> None:
+        tried.append(style)
+        raise signalled
+
+    monkeypatch.setattr(loop, "train", stop)
+    arguments = ["train", "-m", "style=a.jpg,b.jpg", "content=photos"]
+    if isinstance(signalled, SystemExit):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == status
+    else:
+        assert main(arguments) == status
+    assert tried == ["a.jpg"]
+
+
+def test_a_signal_ends_the_sweep_also_where_the_run_fails(error_of, monkeypatch):
+    """A run whose loss diverges just when Ctrl-C came says so, and no other run begins."""
+    tried = []
+
+    def fail(style: str, *_, **__) -> None:
+        tried.append(style)
+        error = TrainingError("the loss is no longer a number")
+        error.signal_number = signal.SIGINT
+        raise error
+
+    monkeypatch.setattr(loop, "train", fail)
+    assert error_of("-m", "style=a.jpg,b.jpg", "content=photos") == "the loss is no longer a number"
+    assert tried == ["a.jpg"]
 
 
 def test_cfg_shows_the_settings_only(compose_train, capsys):

@@ -149,12 +149,12 @@ def test_broken_photos_are_replaced_when_read_one_by_one(photo_folder):
 
 
 def test_workers_findings_are_said_once(photo_folder):
-    """However often workers come across a broken photo, it is reported once."""
+    """However often workers come across a broken photo, it is reported once, with the count."""
     messages: list[str] = []
     photos = ContentImages(list_photos(photo_folder), 32, on_broken=messages.append)
     photos.report({3: "three is broken"})
     photos.report({3: "three is broken", 4: "four is broken"})
-    assert messages == ["three is broken", "four is broken"]
+    assert messages == ["three is broken (1 left out so far)", "four is broken (2 left out so far)"]
 
 
 def test_nearly_all_broken_is_an_error(photo_folder):

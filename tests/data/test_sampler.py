@@ -1,5 +1,7 @@
 import multiprocessing
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -187,3 +189,28 @@ def test_workers_give_up_in_one_line(photo_folder, workers):
         list_batches(photo_folder, workers=workers)
     assert str(caught.value).startswith("12 of 12 photos cannot be read (the first: ")
     assert "\n" not in str(caught.value)
+
+
+UNGUARDED_SCRIPT = """
+import sys
+from pathlib import Path
+
+from nst_fast.data.content_images import ContentImages, list_photos
+from nst_fast.data.sampler import iterate_batches
+
+print("script", flush=True)
+photos = ContentImages(list_photos(Path(sys.argv[1])), 40)
+batches = iterate_batches(photos, crop_size=16, batch_size=2, seed=0, steps=range(3), workers=2)
+print(sum(len(batch) for batch in batches), __spec__, Path(__file__).name)
+"""
+
+
+def test_workers_do_not_run_the_script_that_starts_them(photo_folder, tmp_path):
+    """A script that trains without `if __name__ == "__main__"` is not run anew in each worker process."""
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED_SCRIPT)
+    process = subprocess.run(
+        [sys.executable, str(script), str(photo_folder)], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines() == ["script", "6 None script.py"]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from nst_fast.errors import ImageError, OutputError, SettingError, TrainingError
-from nst_fast.gatys import optimize
+from nst_fast.gatys import memory_estimate
 from nst_fast.gatys.optimize import optimize_image
 from nst_fast.gatys.plan import Plan
 from nst_fast.gatys.progress import Progress
@@ -150,7 +150,7 @@ def test_mistakes(tmp_path, photo_file, painting, plan, settings, kind, message)
 
 def test_too_large_for_the_memory(tmp_path, photo_file, painting, monkeypatch):
     """Before anything starts, with the size that would fit."""
-    monkeypatch.setattr(optimize, "available_bytes", lambda device: 400_000)
+    monkeypatch.setattr(memory_estimate, "available_bytes", lambda device: 400_000)
     with pytest.raises(ImageError) as caught:
         paint(photo_file, painting, tmp_path / "p.png", plan={"short_side": 48})
     assert "optimising 64 x 48 pixels does not fit the memory of cpu; " in str(caught.value)

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_fast.checkpoint import Checkpoint, CheckpointInfo
+from nst_fast.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from nst_fast.errors import ImageError, OutputError, SettingError
 from nst_fast.images import IMAGE_SUFFIXES, read_picture
 from nst_fast.inference import folder as folder_module
-from nst_fast.inference.folder import Painting, plan_paintings, stylize_files
+from nst_fast.inference.claims import claim
+from nst_fast.inference.folder import stylize_files
+from nst_fast.inference.planning import Painting, plan_paintings
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import RealtimeNet
 
@@ -73,6 +77,82 @@ def test_names_are_kept_but_for_what_cannot_be_written():
         "o/picture.png",
         "o/from.png",
     ]
+
+
+def draw_animation(name: str, colours: tuple[str, ...] = ("red", "lime", "blue")) -> None:
+    frames = [Image.new("RGB", (16, 12), colour) for colour in colours]
+    frames[0].save(name, save_all=True, append_images=frames[1:], duration=70)
+
+
+def test_films_and_animations_keep_their_names_and_move(monkeypatch):
+    """Films keep the suffix of a container that can be written and become .mp4 otherwise; animations go on moving."""
+    make_pictures("photos/still.gif", "photos/still.webp", "photos/a.jpg")
+    for name in ("a.MP4", "b.mkv", "c.avi", "deep/d.webm"):
+        Path("photos", name).parent.mkdir(exist_ok=True)
+        Path("photos", name).touch()
+    draw_animation("photos/moving.gif")
+    draw_animation("photos/moving.webp")
+    made = plan("photos", output="o").paintings
+    assert [str(painting.target) for painting in made if painting.moves] == [
+        "o/a.MP4",
+        "o/b.mkv",
+        "o/c.mp4",
+        "o/deep/d.webm",
+        "o/moving.gif",
+        "o/moving.webp",
+    ]
+    assert [str(painting.target) for painting in made if not painting.moves] == [
+        "o/a.jpg",
+        "o/still.png",
+        "o/still.webp",
+    ]
+
+
+def test_a_format_concerns_those_that_can_have_it():
+    """mp4 is for all that moves, png for all pictures, gif for pictures, moving or not."""
+    make_pictures("a.jpg")
+    Path("b.mov").touch()
+    draw_animation("c.gif")
+
+    def planned(image_format: str) -> list[tuple[str, bool]]:
+        made = plan("a.jpg", "b.mov", "c.gif", output="o", image_format=image_format)
+        return [(painting.target.name, painting.moves) for painting in made.paintings]
+
+    assert planned("mp4") == [("a.jpg", False), ("b.mp4", True), ("c.mp4", True)]
+    assert planned("png") == [("a.png", False), ("b.mov", True), ("c.png", False)]
+    assert planned("gif") == [("a.gif", False), ("b.mov", True), ("c.gif", True)]
+    assert refusal("a.jpg", output="o", image_format="mp4") == (
+        "format 'mp4' is one of films, and there is none; leave it out"
+    )
+
+
+def test_a_single_film_becomes_what_its_output_says():
+    """A film or an animation to one file: a film, or moving; not a still picture, and a photo is no film."""
+    make_pictures("a.jpg")
+    Path("b.mov").touch()
+    draw_animation("c.gif")
+    for source, target in (("b.mov", "x.webm"), ("b.mov", "x.gif"), ("c.gif", "x.mp4"), ("c.gif", "x.webp")):
+        (painting,) = plan(source, output=target).paintings
+        assert (str(painting.target), painting.moves) == (target, True)
+    (painting,) = plan("c.gif", output="x.png").paintings
+    assert not painting.moves
+    assert refusal("b.mov", output="x.png") == (
+        "b.mov is a film and cannot become x.png; give an output in one of .gif .m4v .mkv .mov .mp4 .webm .webp"
+    )
+    assert refusal("a.jpg", output="x.mp4") == (
+        "a.jpg is a still picture and cannot become x.mp4; give an output such as .png"
+    )
+
+
+def test_shards_are_disjoint_and_complete():
+    """The shares of several processes hold every picture exactly once, whatever is painted already."""
+    make_pictures(*(f"photos/{number:02}.png" for number in range(11)))
+    shares = [targets("photos", output="o", shard=(number, 3)) for number in (1, 2, 3)]
+    assert sorted([*shares[0], *shares[1], *shares[2]]) == targets("photos", output="o")
+    assert [len(share) for share in shares] == [4, 4, 3]
+    make_pictures(shares[0][0])
+    assert targets("photos", output="o", shard=(2, 3)) == shares[1]
+    assert refusal("photos", output="o", shard=(4, 3)) == "shard 4/3 does not exist; give 1/3 to 3/3"
 
 
 def test_format_renames_all():
@@ -179,7 +259,9 @@ def test_inputs_without_pictures_are_refused():
     Path("empty").mkdir()
     assert refusal("missing.jpg") == "missing.jpg does not exist; check the path"
     message = refusal("empty")
-    assert message.startswith("there is no picture in empty; give files or folders with files that end in .avif .bmp")
+    assert message.startswith(
+        "there is no picture or film in empty; give files or folders with files that end in .3gp .asf"
+    )
 
 
 def test_files_hold_what_the_stylizer_paints(stylizer):
@@ -215,10 +297,10 @@ def test_alpha_reaches_the_file(stylizer):
 
 
 def test_of_an_animation_the_first_frame_is_painted_and_that_is_said(stylizer):
-    """An animated GIF becomes one PNG, in a line that says so."""
+    """Where a format of still pictures is asked for, an animated GIF becomes one PNG, in a line that says so."""
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
     frames[0].save("a.gif", save_all=True, append_images=frames[1:])
-    (outcome,) = stylize_files(stylizer, plan("a.gif", output="o").paintings)
+    (outcome,) = stylize_files(stylizer, plan("a.gif", output="o", image_format="png").paintings)
     assert (outcome.status, outcome.message) == ("painted", "a.gif has 3 frames; the first one was painted")
     assert read_picture("o/a.png").frame_count == 1
 
@@ -331,3 +413,76 @@ def test_reading_and_writing_run_beside_painting(stylizer, monkeypatch):
     assert threads["read"].startswith("read-pictures") and threads["write"].startswith("write-pictures")
     # Two read ahead, one painted, and two or three to be written.
     assert most_waiting <= 6
+
+
+def test_pictures_of_one_size_are_painted_in_batches(stylizer, monkeypatch):
+    """Where batches are asked for, neighbours of one size are painted at once; each file is what it is alone."""
+    make_pictures(*(f"photos/{number}.png" for number in range(5)))
+    make_pictures("photos/6.png", size=(20, 9))
+    batches = []
+    paint = stylizer.stylize_pixels
+    monkeypatch.setattr(stylizer, "stylize_pixels", lambda rgb: batches.append(len(rgb)) or paint(rgb))
+    paintings = plan("photos", output="o").paintings
+    for painting in paintings:
+        read_picture(painting.source)  # in the disk's cache, so that they are ready in time
+    assert [outcome.status for outcome in stylize_files(stylizer, paintings, batch_size=4)] == ["painted"] * 6
+    assert batches and all(2 <= count <= 4 for count in batches)
+    for painting in paintings:
+        alone = stylizer.stylize_picture(read_picture(painting.source))
+        assert np.abs(read_picture(painting.target).rgb.astype(int) - alone.rgb).max() <= 1
+
+
+def test_what_others_are_at_is_left_to_them(stylizer):
+    """A painting that is claimed, or that came to be since the plan was made, is not painted a second time."""
+    make_pictures("photos/a.png", "photos/b.png", "photos/c.png")
+    paintings = plan("photos", output="o").paintings
+    held = claim(Path("o/a.png"))
+    assert held is not None
+    make_pictures("o/b.png")
+    before = Path("o/b.png").read_bytes()
+    outcomes = list(stylize_files(stylizer, paintings, keep_existing=True))
+    assert [outcome.status for outcome in outcomes] == ["taken", "taken", "painted"]
+    held.release()
+    assert Path("o/b.png").read_bytes() == before
+    assert sorted(path.name for path in Path("o").iterdir()) == ["b.png", "c.png"]
+
+
+SHARED = """
+import sys
+from pathlib import Path
+from nst_fast.inference.folder import stylize_files
+from nst_fast.inference.planning import plan_paintings
+from nst_fast.inference.stylizer import Stylizer
+
+plan = plan_paintings([Path("photos")], Path("o"), style_name="x")
+sys.stdin.readline()  # all begin at once
+for outcome in stylize_files(Stylizer("x.safetensors", device="cpu"), plan.paintings, keep_existing=True):
+    if outcome.status != "taken":
+        print(outcome.status, outcome.painting.source.name, flush=True)
+"""
+
+
+def test_three_processes_share_a_folder_and_one_is_killed(stylizer):
+    """Three processes at one folder paint every picture once; what a killed one was at is painted by the next."""
+    save_checkpoint(Path("x.safetensors"), stylizer.network, CheckpointInfo(style={"name": "x"}), dtype=torch.float32)
+    names = [f"{number:02}.png" for number in range(40)]
+    make_pictures(*(f"photos/{name}" for name in names), size=(64, 48))
+    command = [sys.executable, "-c", SHARED]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert processes[0].stdout is not None
+    first = processes[0].stdout.readline()
+    processes[0].kill()
+    said = [first, *processes[0].communicate()[0].splitlines()]
+    for process in processes[1:]:
+        said += process.communicate()[0].splitlines()
+    said += subprocess.run(command, input="go\n", capture_output=True, text=True, check=True).stdout.splitlines()
+    assert all(line.startswith("painted ") for line in said if line.strip())
+    painted = [line.split()[1] for line in said if line.strip()]
+    # Written, but killed before it could say so, is possible for what was in flight.
+    assert len(painted) == len(set(painted)) >= 40 - 4
+    assert sorted(path.name for path in Path("o").iterdir() if not path.name.startswith(".")) == names
+    assert all(read_picture(Path("o", name)).rgb.shape == (48, 64, 3) for name in names)

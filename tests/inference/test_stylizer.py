@@ -65,7 +65,7 @@ def test_padded_margin_hardly_matters(stylizer):
     rows = torch.linspace(0, 1, 64)
     image = torch.stack([rows.view(-1, 1).expand(64, 64), rows.expand(64, 64), rows.flip(0).expand(64, 64)])
     whole, cut = stylizer.stylize(image), stylizer.stylize(image[:, :61, :61])
-    assert (whole[:, :48, :48] - cut[:, :48, :48]).abs().mean() < 0.02
+    assert (whole[:, :48, :48] - cut[:, :48, :48]).abs().mean() < 0.04
 
 
 def test_a_batch_equals_its_images(stylizer):

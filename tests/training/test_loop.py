@@ -21,7 +21,7 @@ from nst_fast.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
 from nst_fast.run_state import load_state
-from nst_fast.training import loop, preparation
+from nst_fast.training import preparation, result_file
 from nst_fast.training.loop import Run, TrainingResult, train
 from nst_fast.training.recipe import Recipe
 
@@ -357,11 +357,48 @@ def test_sigterm_saves_and_gives_its_exit_status(start, tmp_path, monkeypatch):
     assert (header["training"]["steps"], header["training"]["of_steps"]) == (4, 8)
 
 
-def test_a_signal_in_the_last_step_changes_nothing(start, monkeypatch):
-    """Ctrl-C in the last step lets the run finish."""
-    act_after_step(monkeypatch, 8, interrupt)
-    result = start()
-    assert result.steps == 8 and result.held_out
+@pytest.mark.parametrize(
+    ("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_in_the_last_step_lets_the_run_finish_and_is_not_lost(start, tmp_path, monkeypatch, number, ending):
+    """The result is that of a run without it; whoever called, such as a sweep, still learns that it is to stop."""
+    straight = start("straight")
+    with monkeypatch.context() as patch:
+        act_after_step(patch, 8, lambda run: os.kill(os.getpid(), number))
+        with pytest.raises(ending):
+            start()
+    checkpoint = tmp_path / "run" / "painting.safetensors"
+    assert start.said[-1] == f"stopped, but this run is finished: {checkpoint}"
+    again = start()
+    assert start.said == [
+        f"{tmp_path / 'run'} holds this very run, finished: nothing to do (overwrite=true begins anew)"
+    ]
+    assert again.held_out == straight.held_out != {}
+
+
+def test_a_second_sigterm_does_no_harm(start, tmp_path, monkeypatch):
+    """`timeout` and some batch systems send SIGTERM twice; the step under way is saved all the same."""
+
+    def terminate_twice(run: Run) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    act_after_step(monkeypatch, 4, terminate_twice)
+    with pytest.raises(SystemExit):
+        start()
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 4
+
+
+def test_an_error_tells_of_the_signal_before_it(start, monkeypatch):
+    """Where a run fails while it is being stopped, the error says that it was, so that no other run begins."""
+    turn_to_nan_from(monkeypatch, 5)
+    with pytest.raises(TrainingError) as caught:
+        start()
+    assert caught.value.signal_number is None
+    act_after_step(monkeypatch, 5, interrupt)
+    with pytest.raises(TrainingError) as caught:
+        start(overwrite=True)
+    assert caught.value.signal_number == signal.SIGINT
 
 
 def test_a_continued_run_shows_each_step_once(start, tmp_path, monkeypatch):
@@ -402,7 +439,7 @@ def test_a_run_cut_before_its_last_checkpoint_writes_it(start, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             start()
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_measure_held_out", lambda run, *_: cut_off(run))
+        patch.setattr(result_file, "measure_held_out", lambda run, *_: cut_off(run))
         with pytest.raises(CutOffError):
             start()
     checkpoint = tmp_path / "run" / "painting.safetensors"
@@ -642,6 +679,18 @@ def test_compiled_runs_give_nearly_the_same(start):
     recipe = replace(RECIPE, steps=3)
     plain, compiled = start("plain", recipe), start("compiled", recipe, compile=True)
     assert compiled.held_out == pytest.approx(plain.held_out, rel=1e-2)
+
+
+def test_without_a_compiler_one_line_says_so(start, monkeypatch):
+    """Where torch.compile lacks its compiler, the error names it and the way without."""
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/absent/g++",))
+    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    torch._dynamo.reset()
+    with pytest.raises(
+        SettingError, match=r"^torch\.compile does not work here \(.*\); .* give compile=false"
+    ) as caught:
+        start(compile=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_recipe_is_not_changed(start):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, ToColours, UpsampleConvNorm
+from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, SmoothUpsampleConv, ToColours, UpsampleConvNorm
 
 
 def randomise(layer: nn.Module) -> nn.Module:
@@ -81,14 +81,20 @@ def double_bilinearly(values: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(pairs.reshape(-1, *values.shape[1:]), 0, axis)
 
 
-@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_upsampling(mode):
-    """Before the convolution each position becomes four equal ones, or four of a plane laid through its neighbours."""
-    layer, hidden = randomise(UpsampleConvNorm(2, 3, mode)), random_hidden(1, 2, 4, 5)
-    doubled = hidden[0].numpy()
-    for axis in (1, 2):
-        doubled = doubled.repeat(2, axis) if mode == "nearest" else double_bilinearly(doubled, axis)
+def test_upsampling():
+    """Before the convolution each position becomes four equal ones."""
+    layer, hidden = randomise(UpsampleConvNorm(2, 3)), random_hidden(1, 2, 4, 5)
+    doubled = hidden[0].numpy().repeat(2, 1).repeat(2, 2)
     np.testing.assert_allclose(layer(hidden)[0].numpy(), loop_conv_norm(layer[1], doubled), rtol=1e-9, atol=1e-9)
+
+
+def test_smooth_upsampling():
+    """One convolution and an interleaving give what bilinear upsampling gives, convolved afterwards."""
+    layer, hidden = randomise(SmoothUpsampleConv(2, 3)), random_hidden(1, 2, 4, 5)
+    mirrored = np.pad(hidden[0].numpy(), ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    doubled = double_bilinearly(double_bilinearly(mirrored, 1), 2)[:, 1:-1, 1:-1]
+    expected = torch.nn.functional.conv2d(torch.from_numpy(doubled), layer.weight)
+    torch.testing.assert_close(layer(hidden)[0], expected, rtol=1e-9, atol=1e-9)
 
 
 def test_colours():

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nst_fast.export.onnx_graph import build_onnx_graph
 from nst_fast.memory import is_out_of_memory
+from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import pad_to_stride
 from nst_fast.transform_nets.statistics import blank_statistics
 
@@ -25,7 +26,7 @@ class GraphEngine:
         open_graph: from the bytes of an ONNX file to what runs it.
     """
 
-    def __init__(self, network: nn.Module, open_graph: Callable[[bytes], RunGraph]) -> None:
+    def __init__(self, network: TransformNet, open_graph: Callable[[bytes], RunGraph]) -> None:
         self._network = network
         self._open_graph = open_graph
         self._graphs: dict[tuple[bool, bool], RunGraph] = {}

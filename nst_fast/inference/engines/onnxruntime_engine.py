@@ -21,6 +21,6 @@ def open_with_onnxruntime(graph: bytes, *, threads: int | None) -> RunGraph:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        return session.run(None, inputs)
+        return [np.asarray(array) for array in session.run(None, inputs)]
 
     return run

@@ -38,6 +38,7 @@ class TorchEngine:
         self._network = network
         self._device = device
         self._number_type = number_type
+        self._compiled = compiled
         painters = Painter(network, pixels=False), Painter(network, pixels=True)
         self._paint_images, self._paint_pixels = map(torch.compile, painters) if compiled else painters
 
@@ -48,6 +49,9 @@ class TorchEngine:
 
     def paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3), uint8, to the same."""
+        if self._device.type == "cpu" and not self._compiled:
+            # torch's own instance normalisation is the slower one there: 75 ms against 53 for realtime at 640x360.
+            return self.paint_pixels_with_statistics(pixels, None, 1.0)[0]
         with self._inference():
             return self._paint_pixels(self._upload(pixels)).cpu().numpy()
 

@@ -1,0 +1,260 @@
+"""How fast a network paints on this computer: latency, frames a second, memory and operations."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from nst_fast.inference.film import DEFAULT_SMOOTHING, FilmProgress, probe_source, stylize_film
+from nst_fast.inference.stylizer import Stylizer
+from nst_fast.transform_nets import TransformNet
+from nst_fast.transform_nets.layers import SmoothUpsampleConv
+
+# The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
+_WARM_UP_CALLS = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be measured.
+
+    Attributes:
+        network: its name, such as realtime or a style.
+        engine: as `Stylizer.describe` says it.
+        build: gives what paints pixels (H, W, 3), uint8; it is timed from there to the painted pixels.
+        operations_per_pixel: floating-point operations of the network.
+    """
+
+    network: str
+    engine: str
+    build: Callable[[], Callable[[np.ndarray], object]]
+    operations_per_pixel: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How one candidate painted pictures of one size.
+
+    Attributes:
+        milliseconds_50, _90, _99: percentiles of the time for one picture.
+        frames_per_second: by the median.
+        start_seconds: until the first picture was painted, building included.
+        peak_memory_bytes: what painting took at most, weights included, beyond what the process had before; None where
+            that cannot be told.
+    """
+
+    network: str
+    engine: str
+    width: int
+    height: int
+    operations_per_pixel: float
+    runs: int
+    milliseconds_50: float
+    milliseconds_90: float
+    milliseconds_99: float
+    frames_per_second: float
+    start_seconds: float
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class FilmMeasurement:
+    """How a film went from file to file.
+
+    Attributes:
+        frames_per_second: from the first frame that was painted to the film's taking its name.
+        alone_frames_per_second: of the network by itself at this size, smoothing as for the film; the better
+            of a measurement before and one after it.
+    """
+
+    network: str
+    engine: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    frames_per_second: float
+    alone_frames_per_second: float
+
+
+def measure_film(network_name: str, checkpoint: str | TransformNet, film: Path, **settings) -> FilmMeasurement:
+    """Paint a film to a temporary file, decoding and encoding included, by `Stylizer(checkpoint, **settings)`.
+
+    Raises:
+        ImageError: the film cannot be read.
+        SettingError: the extra `film` is missing.
+    """
+    stylizer = Stylizer(checkpoint, **settings)
+    info = probe_source(film)
+    began = 0.0
+
+    def watch(progress: FilmProgress) -> bool:
+        nonlocal began
+        began = began or time.perf_counter()
+        return True
+
+    alone = [_time_steady_frames(stylizer, info.height, info.width)]
+    with tempfile.TemporaryDirectory(prefix="nst-fast-") as folder:
+        result = stylize_film(stylizer, film, Path(folder) / "painted.mp4", watch=watch)
+        seconds = time.perf_counter() - began
+    alone.append(_time_steady_frames(stylizer, info.height, info.width))
+    return FilmMeasurement(
+        network_name,
+        stylizer.describe(),
+        info.width,
+        info.height,
+        result.frames,
+        seconds,
+        frames_per_second=(result.frames - 1) / seconds,
+        alone_frames_per_second=1 / min(alone),
+    )
+
+
+def _time_steady_frames(stylizer: Stylizer, height: int, width: int) -> float:
+    """The median seconds for a frame of noise with smoothed statistics."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    painter = stylizer.steady(DEFAULT_SMOOTHING)
+    times = []
+    for _ in range(_WARM_UP_CALLS + 15):
+        before = time.perf_counter()
+        painter.stylize_pixels(pixels)
+        times.append(time.perf_counter() - before)
+    return float(np.median(times[_WARM_UP_CALLS:]))
+
+
+def candidate_for(network_name: str, checkpoint: str | TransformNet, **settings) -> Candidate:
+    """A candidate that paints by `Stylizer(checkpoint, **settings)`."""
+    stylizer = Stylizer(checkpoint, **settings)
+    operations = count_operations_per_pixel(stylizer.network)
+    return Candidate(
+        network_name,
+        stylizer.describe(),
+        lambda: Stylizer(stylizer.network, **settings).stylize_pixels,
+        operations,
+    )
+
+
+def measure_candidates(
+    candidates: Sequence[Candidate], height: int, width: int, *, seconds: float = 5
+) -> list[Measurement]:
+    """Time the candidates in turns, so that whatever else the computer does hits all alike.
+
+    Args:
+        height, width: of the pictures in pixels; they are noise, which takes as long as photos.
+        seconds: for each candidate, about; each is run at least five times.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    started = [_start(candidate, pixels) for candidate in candidates]
+    times: list[list[float]] = [[] for _ in candidates]
+    while any(len(own) < 5 or sum(own) < seconds for own in times):
+        for (paint, _, _), own in zip(started, times, strict=True):
+            if len(own) < 5 or sum(own) < seconds:
+                before = time.perf_counter()
+                paint(pixels)
+                own.append(time.perf_counter() - before)
+    return [
+        _summarise(candidate, height, width, own, start_seconds, peak)
+        for candidate, own, (_, start_seconds, peak) in zip(candidates, times, started, strict=True)
+    ]
+
+
+def _start(candidate: Candidate, pixels: np.ndarray) -> tuple[Callable[[np.ndarray], object], float, int | None]:
+    """Build and warm up: what paints, the seconds to the first painting, and the memory that it took at most."""
+    memory_before = _reset_peak_memory()
+    before = time.perf_counter()
+    paint = candidate.build()
+    paint(pixels)
+    start_seconds = time.perf_counter() - before
+    for _ in range(_WARM_UP_CALLS - 1):
+        paint(pixels)
+    peak = _read_peak_memory()
+    return paint, start_seconds, None if memory_before is None or peak is None else peak - memory_before
+
+
+def _summarise(
+    candidate: Candidate, height: int, width: int, times: list[float], start_seconds: float, peak: int | None
+) -> Measurement:
+    percentiles = [float(value) * 1000 for value in np.percentile(times, (50, 90, 99))]
+    return Measurement(
+        candidate.network,
+        candidate.engine,
+        width,
+        height,
+        candidate.operations_per_pixel,
+        len(times),
+        *percentiles,
+        frames_per_second=1000 / percentiles[0],
+        start_seconds=start_seconds,
+        peak_memory_bytes=peak,
+    )
+
+
+@torch.no_grad()
+def count_operations_per_pixel(network: nn.Module) -> float:
+    """The floating-point operations of all convolutions for one pixel; a multiplication and an addition are two."""
+    operations = 0
+
+    def count(layer: nn.Conv2d | SmoothUpsampleConv, _given: object, result: torch.Tensor) -> None:
+        nonlocal operations
+        operations += 2 * layer.weight[0].numel() * result.numel()
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | SmoothUpsampleConv)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    network(torch.zeros(1, 3, 64, 64, device=next(network.parameters()).device))
+    for hook in hooks:
+        hook.remove()
+    return operations / 64**2
+
+
+def describe_computer() -> dict[str, str | int]:
+    """The processor, its cores that this process may use, the graphics card if any, and the versions at work."""
+    computer: dict[str, str | int] = {
+        "system": platform.platform(),
+        "processor": _processor_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    if torch.cuda.is_available():
+        computer["card"] = torch.cuda.get_device_name()
+    return computer
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _reset_peak_memory() -> int | None:
+    """Let the peak start anew; the memory in use now, in bytes. On a graphics card, that of the card."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        return None
+    return _read_status("VmRSS")
+
+
+def _read_peak_memory() -> int | None:
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _read_status("VmHWM")
+
+
+def _read_status(name: str) -> int | None:
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+    except (OSError, StopIteration):
+        return None

@@ -1,0 +1,192 @@
+"""Painted frames on disk, encoded in segments that are each whole: what a film that is cut off goes on from."""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from nst_fast.atomic_files import replace_atomically
+from nst_fast.errors import OutputError, SettingError
+from nst_fast.inference.film_formats import ENCODERS, Encoding
+from nst_fast.inference.film_reader import FilmInfo, Frame
+
+# As often as x264 puts a key frame anyway, so that the segments cost nothing; this is what a power cut loses at most.
+_FRAMES_PER_SEGMENT = 250
+
+
+class SegmentFolder:
+    """The hidden folder beside a film in the making.
+
+    Args:
+        target: the film that it will be.
+        job: what decides the pixels, as JSON holds it; segments of another job are thrown away.
+        time_base: the unit of the film's times, in seconds.
+    """
+
+    def __init__(self, target: Path, job: dict[str, Any], time_base: Fraction) -> None:
+        self.path = target.with_name(f".{target.name[:80]}.painting")
+        self._job = json.dumps(job, sort_keys=True)
+        self._time_base = time_base
+
+    def prepare(self) -> int | None:
+        """Make the folder; the time of the last frame that is there of the same job, or None.
+
+        Raises:
+            OutputError: the folder cannot be made.
+        """
+        note = self.path / "job.json"
+        with contextlib.suppress(OSError, ValueError):
+            if note.read_text(encoding="utf-8") == self._job:
+                return self._last_time()
+        self.remove()
+        with replace_atomically(note) as temporary:
+            temporary.write_text(self._job, encoding="utf-8")
+        return None
+
+    def list_segments(self) -> list[Path]:
+        """The whole segments, in order."""
+        return sorted(path for path in self.path.glob("*.mp4") if path.stem.isdecimal())
+
+    def next_segment(self) -> Path:
+        """The name of the segment after the last one."""
+        segments = self.list_segments()
+        return self.path / f"{int(segments[-1].stem) + 1 if segments else 0:06}.mp4"
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, if it is there."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def count_frames(self) -> int:
+        """Frames in all whole segments."""
+        return sum(len(self._list_times(segment)) for segment in self.list_segments())
+
+    def measure_end(self) -> int | None:
+        """When the last painted frame ends, in units of the film's time base; None: there is none."""
+        segments = self.list_segments()
+        return max(time + duration for time, duration in self._list_times(segments[-1])) if segments else None
+
+    def _last_time(self) -> int | None:
+        segments = self.list_segments()
+        return max(time for time, _ in self._list_times(segments[-1])) if segments else None
+
+    def _list_times(self, segment: Path) -> list[tuple[int, int]]:
+        """Time and duration of each frame, in the order of decoding, in units of the film's time base."""
+        import av
+
+        with av.open(str(segment)) as container:
+            stream = container.streams.video[0]
+            # The container may divide the unit further.
+            scale = Fraction(stream.time_base) / self._time_base
+            packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+            return [(int(packet.pts * scale), int((packet.duration or 0) * scale)) for packet in packets]
+
+
+def find_encoder(encoding: Encoding) -> None:
+    """Raises SettingError where this PyAV lacks the encoder."""
+    import av
+
+    if ENCODERS[encoding.codec].name not in av.codecs_available:
+        there = [codec for codec, encoder in ENCODERS.items() if encoder.name in av.codecs_available]
+        raise SettingError(
+            f"codec {encoding.codec!r} needs {ENCODERS[encoding.codec].name}, which this PyAV has not; "
+            f"there are: {', '.join(there) or 'none'}"
+        )
+    if encoding.codec == "av1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; it has no other way to be told
+
+
+def write_segments(
+    folder: SegmentFolder, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
+) -> Generator[int, None, None]:
+    """Encode frames into segments; yields the time of each frame once it is handed to the encoder.
+
+    When `frames` end, the last segment is finished, however short. Closing this generator drops the last segment.
+
+    Args:
+        frames: at any size; they are scaled to that of `info`.
+
+    Raises:
+        OutputError: a full disk, or an encoder that cannot do this size.
+    """
+    while (first := next(frames, None)) is not None:
+        rest = itertools.islice(frames, _FRAMES_PER_SEGMENT - 1)
+        path = folder.next_segment()
+        with replace_atomically(path) as temporary:
+            yield from _write_segment(temporary, itertools.chain([first], rest), info, encoding)
+
+
+def _write_segment(
+    path: Path, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
+) -> Generator[int, None, None]:
+    import av
+
+    # The unit of edit lists; with its default, milliseconds, a film that begins late would be off by up to one.
+    options = {"movie_timescale": str(info.time_base.denominator)}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        stream = _add_stream(container, info, encoding)
+        durations: dict[int, int] = {}
+
+        def mux(packets: list[Any]) -> None:
+            for packet in packets:
+                packet.duration = durations.pop(packet.pts, packet.duration)  # encoders give the usual one
+                container.mux(packet)
+
+        for frame in frames:
+            durations[frame.time] = frame.duration
+            try:
+                mux(stream.encode(_to_yuv(frame, info, stream.pix_fmt)))
+            except (av.error.ExternalError, av.error.ArgumentError) as error:
+                raise OutputError(
+                    f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
+                    f"({error.strerror}); choose another codec"
+                ) from error
+            yield frame.time
+        mux(stream.encode())
+
+
+def _add_stream(container: Any, info: FilmInfo, encoding: Encoding) -> Any:
+    encoder = ENCODERS[encoding.codec]
+    stream = container.add_stream(encoder.name, rate=info.frame_rate)
+    stream.width, stream.height = info.width, info.height
+    # At half the resolution of colour most encoders take even sizes only.
+    halved = encoder.odd_sizes or (info.width % 2 == 0 and info.height % 2 == 0)
+    stream.pix_fmt = "yuv420p" if halved else "yuv444p"
+    stream.time_base = info.time_base
+    context = stream.codec_context
+    context.time_base = info.time_base
+    context.framerate = info.frame_rate
+    context.sample_aspect_ratio = info.pixel_aspect
+    context.options = {"crf": str(encoding.crf), **encoder.efforts[encoding.effort]}
+    context.bit_rate = 0  # else the factor is not what decides
+    context.thread_count = 0
+    context.colorspace = info.colour.matrix
+    context.color_primaries = info.colour.primaries
+    context.color_trc = info.colour.transfer
+    context.color_range = 1  # limited, which is what players expect
+    return stream
+
+
+def _to_yuv(frame: Frame, info: FilmInfo, pixel_format: str) -> Any:
+    """Convert by the matrix that the film is tagged with; with another one its colours would shift."""
+    import av
+    from av.video.reformatter import ColorRange, Interpolation
+
+    rgb = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
+    scaled = frame.rgb.shape[:2] != (info.height, info.width)
+    yuv = rgb.reformat(
+        width=info.width,
+        height=info.height,
+        format=pixel_format,
+        dst_colorspace=info.colour.matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.ACCURATE_RND | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
+        threads=1,
+    )
+    yuv.pts, yuv.duration, yuv.time_base = frame.time, frame.duration, info.time_base
+    return yuv

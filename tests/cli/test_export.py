@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.cli import export
+from nst_fast.errors import OutputError, SettingError
+from nst_fast.transform_nets import RealtimeNet
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    """Each test starts in a folder that holds x.safetensors and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    save_checkpoint(
+        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "wave"}), dtype=torch.float32
+    )
+
+
+def test_onnx_by_default_name(capsys):
+    """The file is named after the style, its size and shape are told, and the difference to PyTorch."""
+    pytest.importorskip("onnxruntime")
+    assert export.main(["x.safetensors", "--format", "onnx"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("wave.onnx: 0.0") and first.endswith("(batch, 3, height, width) float32 in [0, 1]")
+    assert second.startswith("largest difference to PyTorch: 0.0")
+    with pytest.raises(OutputError, match=r"^wave\.onnx exists already; give --overwrite, or another name"):
+        export.main(["x.safetensors", "--format", "onnx"])
+    assert export.main(["x.safetensors", "--format", "onnx", "--pixels", "--overwrite"]) == 0
+    assert "(batch, height, width, 3) uint8" in capsys.readouterr().out
+
+
+def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
+    """With photos and the painting the losses of both stand side by side, on photos that were not fitted to."""
+    pytest.importorskip("onnxruntime")
+    arguments = ["--quantize", "int8", "--photos", str(photo_folder), "--painting", str(painting)]
+    assert export.main(["x.safetensors", "--format", "onnx", *arguments, "--loss-network-weights", "random"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("wave.int8.onnx: ") and lines[0].endswith("fitted to 6 photos")
+    assert [line.split()[0] for line in lines[2:5]] == ["style", "content", "total"]
+    assert lines[5] == "on 6 other photos; total is 20 * style + content, smaller is better"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "pt2", "--quantize", "int8"], "--quantize is for --format onnx only; leave one of them out"),
+        (
+            ["--format", "onnx", "--quantize", "int8"],
+            "--quantize is fitted to photos like those to be painted; give a folder of them by --photos",
+        ),
+        (
+            ["--format", "onnx", "--photos", "p"],
+            "--photos and --painting are for --quantize only; leave them out or give --quantize int8",
+        ),
+    ],
+)
+def test_what_does_not_go_together(arguments, message):
+    """Options that do not go together are refused with what to do."""
+    with pytest.raises(SettingError) as caught:
+        export.main(["x.safetensors", *arguments])
+    assert str(caught.value) == message

@@ -1,0 +1,176 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.cli import stylize
+from nst_fast.errors import SettingError
+from nst_fast.images import read_picture
+from nst_fast.transform_nets import RealtimeNet
+
+av = pytest.importorskip("av")
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    """Each test starts in a folder that holds x.safetensors and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    save_checkpoint(
+        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "x"}), dtype=torch.float32
+    )
+
+
+def make_film(name: str, frames: int = 10, size: tuple[int, int] = (32, 48)) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    with av.open(name, "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30), options={"preset": "ultrafast"})
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        for number in range(frames):
+            rgb = np.full((*size, 3), 5 * number % 200, np.uint8)
+            rgb[:, number % size[1]] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
+        container.mux(stream.encode())
+    return name
+
+
+def make_picture(name: str) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.effect_mandelbrot((14, 10), (-2, -1, 1, 1), 50).convert("RGB").save(name)
+    return name
+
+
+def count_frames(name: str) -> int:
+    with av.open(name) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+COMMON = ["--style", "x.safetensors", "--device", "cpu", "--engine", "torch"]
+
+
+def run(*arguments: str) -> int:
+    return stylize.main([*arguments, *COMMON])
+
+
+def test_a_film_is_painted_to_the_default_folder(capsys):
+    """One film goes to painted/STYLE under its name, and counts as one painting; again it is skipped."""
+    assert run(make_film("a.mp4")) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("painted 1, skipped 0, failed 0 in ")
+    assert count_frames("painted/x/a.mp4") == 10
+    assert os.listdir("painted/x") == ["a.mp4"]
+    assert run("a.mp4") == 0
+    assert capsys.readouterr().out.startswith(
+        "painted 0, skipped 1 (there already; --overwrite paints anew), failed 0"
+    )
+
+
+def test_a_folder_of_pictures_films_and_broken_films(capsys):
+    """All that can be painted is, each by its kind; what cannot is told by name, and the exit status is 1."""
+    make_picture("holiday/a.jpg")
+    make_film("holiday/b.mkv")
+    make_film("holiday/deep/c.avi")
+    Path("holiday/d.mp4").write_bytes(b"not a film")
+    assert run("holiday", "--output", "o") == 1
+    output = capsys.readouterr()
+    assert output.out.startswith("painted 3, skipped 0, failed 1 in ")
+    assert re.search(r"^nst-fast: failed: holiday/d\.mp4 is not a film that can be read", output.err, re.MULTILINE)
+    assert sorted(str(path.relative_to("o")) for path in Path("o").rglob("*.*")) == ["a.jpg", "b.mkv", "deep/c.mp4"]
+
+
+def test_progress_is_told_in_frames(capsys, monkeypatch):
+    """On a terminal a bar tells frames, frames a second and the time left."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert run(make_film("a.mp4", 40)) == 0
+    bar = capsys.readouterr().err.split("\r")[-1]
+    assert re.search(r"a\.mp4: 100%.* 40/40 \[\d\d:\d\d<\d\d:\d\d, .* frames/s\]", bar)
+
+
+def test_film_options_reach_the_work(capsys):
+    """A part, a size, a codec and an output of another kind do what they say."""
+    make_film("a.mp4", 30)
+    assert run("a.mp4", "--start", "0:00.5", "--end", "0.9", "--output", "b.webm", "--size", "24") == 0
+    assert count_frames("b.webm") == 12
+    assert run("a.mp4", "--codec", "h265", "--crf", "40", "--effort", "medium", "--output", "c.mkv") == 0
+    with av.open("c.mkv") as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == "hevc"
+    assert run("a.mp4", "--format", "mov", "--output", "o") == 0
+    assert Path("o/a.mov").is_file()
+
+
+def test_a_preview_is_one_picture(capsys):
+    """--preview paints one frame beside where the film would be, and says how long the film would take."""
+    make_film("a.mp4", 30)
+    assert run("a.mp4", "--preview", "0.5") == 0
+    assert re.fullmatch(
+        r"painted one frame in \d+\.\d\d s; 30 frames take about \d:\d\d -> painted/x/a\.preview\.png\n",
+        capsys.readouterr().out,
+    )
+    assert read_picture("painted/x/a.preview.png").rgb.shape == (32, 48, 3)
+    assert os.listdir("painted/x") == ["a.preview.png"]
+
+
+def test_mistakes_are_told_before_anything_is_painted(monkeypatch):
+    """A codec that the container cannot hold, an end before the start, a preview of a photo: one line, no work."""
+    make_picture("a.jpg")
+    make_film("b.mp4")
+    with pytest.raises(SettingError, match=r"^a \.webm file cannot hold h264"):
+        run("a.jpg", "b.mp4", "--format", "webm", "--codec", "h264")
+    with pytest.raises(
+        SettingError, match=r"^start 0:05 is not before end 0:02; give an earlier start or a later end$"
+    ):
+        run("b.mp4", "--start", "5", "--end", "2")
+    with pytest.raises(SettingError, match=r"^a preview shows one frame of one film, and 1 files were given"):
+        run("a.jpg", "--preview", "1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"install the extra: pip install 'nst-fast\[film\]'$"):
+        run("b.mp4")
+    assert not Path("painted").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--start", "soon", "'soon' is no time; give seconds, such as 12.5, or 1:30 or 1:02:03"),
+        ("--smoothing", "1", "'1' is not allowed; give a number from 0 to below 1, such as 0.9"),
+        ("--shard", "5/4", "'5/4' is no share; give one of N, such as 1/4, 2/4, 3/4 or 4/4"),
+        ("--crf", "64", "'64' is not allowed; give a whole number from 0 to 63"),
+    ],
+)
+def test_wrong_values_are_refused(capsys, option, value, message):
+    """Each option says what it takes."""
+    with pytest.raises(SystemExit):
+        run("a.mp4", option, value)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {message}")
+
+
+def test_ctrl_c_leaves_a_playable_film_and_the_same_command_goes_on():
+    """Ctrl-C while a film is painted: one line, exit status 130, a playable part; then the rest is painted."""
+    make_film("a.mp4", 400, size=(160, 240))
+    code = "import sys; from nst_fast.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "stylize", "a.mp4", *COMMON, "--output", "o"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(Path("o").rglob("*.tmp.mp4")) and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (130, "")
+    last = errors.strip().splitlines()[-1]
+    match = re.fullmatch(
+        r"nst-fast: interrupted; o/a\.partial\.mp4 has the first (\d+) frames; the same command goes on", last
+    )
+    assert match, errors
+    assert 1 <= count_frames("o/a.partial.mp4") == int(match[1]) < 400
+    assert not Path("o/a.mp4").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert count_frames("o/a.mp4") == 400
