@@ -1,13 +1,15 @@
 """onnxruntime-web, which runs a network inside the browser: where its files are, and how they come there.
 
 They are 41 MB, so they are neither in the project nor in its package: `nst-fast live --fetch-runtime` gets them once,
-from where npm gets them, checks the archive against the checksum below and keeps what is needed of it. From then on
-painting in the browser works without any network.
+from where npm gets its packages, checks the archive against the checksum below and keeps what is needed of it. From
+then on painting in the browser works without any network.
 """
 
 import base64
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -22,7 +24,6 @@ from nst_fast.errors import SettingError
 
 VERSION = "1.30.0"
 ARCHIVE = f"onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
-REGISTRY = "https://registry.npmjs.org/"  # npm's own variable, npm_config_registry, names another one
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 # For WebAssembly and for WebGPU: each the module, and the WebAssembly that it loads.
 FILES = (
@@ -72,9 +73,7 @@ def fetch_runtime(archive: Path | None = None, *, say: Callable[[str], None]) ->
         return
     with tempfile.TemporaryFile() as copy:
         if archive is None:
-            names = ("npm_config_registry", "NPM_CONFIG_REGISTRY")
-            registry = next(filter(None, map(os.environ.get, names)), REGISTRY)
-            address = registry.rstrip("/") + "/" + ARCHIVE
+            address = _find_registry().rstrip("/") + "/" + ARCHIVE
             say(f"downloading onnxruntime-web {VERSION} (33 MB) from {address}")
             source = _open_address(address)
         else:
@@ -91,9 +90,24 @@ def fetch_runtime(archive: Path | None = None, *, say: Callable[[str], None]) ->
     say(f"the browser's runtime is in {runtime_folder()}")
 
 
+def _find_registry() -> str:
+    """Where npm gets its packages: what its own variable says, else what npm says."""
+    for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
+        if os.environ.get(name):
+            return os.environ[name]
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SettingError(
+            "npm, which knows where onnxruntime-web is to be had, is not installed; install Node.js, or fetch it "
+            f"elsewhere with npm pack onnxruntime-web@{VERSION} and give --fetch-runtime FILE"
+        )
+    asked = subprocess.run([npm, "config", "get", "registry"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip()
+
+
 def _open_address(address: str) -> IO[bytes]:
     if not address.startswith(("https://", "http://")):
-        raise SettingError(f"npm_config_registry leads to {address!r}; give an address that begins with https://")
+        raise SettingError(f"npm's registry leads to {address!r}; give an address that begins with https://")
     try:
         return urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)
     except (urllib.error.URLError, OSError) as error:

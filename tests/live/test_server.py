@@ -37,8 +37,8 @@ def test_a_picture_is_painted(client, styles, photo, encode, decode, way):
     sent = {"content": data} if way == "body" else {"files": {"image": ("photo.png", data, "image/png")}}
     answer = client.post(f"/api/stylize?style={quote(ODD_NAME)}&format=png", **sent)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
-    expected = styles[ODD_NAME].stylizer.stylize_pixels(photo)
-    assert np.abs(decode(answer.content).astype(int) - expected).max() <= 1
+    expected = styles[ODD_NAME].stylizer.stylize_pixels(photo).astype(int)
+    assert np.abs(decode(answer.content) - expected).max() <= 1  # another order of adding may round to the next level
 
 
 def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, encode, decode):
@@ -49,7 +49,7 @@ def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, 
     assert np.abs(decode(answer.content).astype(int) - expected).mean() < 3
     smaller = client.post("/api/stylize?size=32&format=png", content=encode(photo, "PNG"))
     assert decode(smaller.content).shape == photo.shape
-    assert not np.array_equal(decode(smaller.content), expected)
+    assert np.abs(decode(smaller.content).astype(int) - expected).mean() > 3
 
 
 @pytest.mark.parametrize(

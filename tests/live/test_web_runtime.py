@@ -96,6 +96,22 @@ def test_a_registry_that_is_not_there_is_explained(cache, monkeypatch, registry,
         fetch_runtime(say=lambda text: None)
 
 
+def test_npm_is_asked_where_its_packages_are(cache, monkeypatch, tmp_path):
+    """Without the variable npm says it; without npm one line says what to do."""
+    for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingError, match=r"npm, .* is not installed; install Node.js, or .* --fetch-runtime FILE"):
+        fetch_runtime(say=lambda text: None)
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho http://127.0.0.1:9/$1/$2/$3/\n")
+    npm.chmod(0o755)
+    with pytest.raises(
+        SettingError, match=r"http://127.0.0.1:9/config/get/registry/onnxruntime-web/.* cannot be reached"
+    ):
+        fetch_runtime(say=lambda text: None)
+
+
 def test_the_files_are_served_by_name(cache, archive, styles):
     """The page is told where they are, and gets these names and no other."""
     from starlette.testclient import TestClient
