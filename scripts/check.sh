@@ -3,7 +3,7 @@
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
-prepare_environment --all-extras
+prepare_environment --all-extras --no-extra ray # half a gigabyte, for one test that is marked slow
 .venv/bin/python -m ruff format --check --output-format=concise .
 .venv/bin/python -m ruff check .
 .venv/bin/python -m pyright

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from nst_fast.inference.folder import Outcome
     from nst_fast.inference.planning import Painting, Plan
     from nst_fast.inference.stylizer import Stylizer
 
@@ -64,6 +67,10 @@ def main(arguments: list[str]) -> int:
         if options.preview is not None:
             return paint_preview(stylizer, plan, options)
         counts: Counter[str] = Counter()
+        if options.on == "ray":
+            _paint_on_ray(stylizer, plan.paintings, options, counts)
+            print(_summarize(plan, counts, time.perf_counter() - started, f"{options.workers} workers of Ray"))
+            return 1 if counts["failed"] else 0
         pictures = [painting for painting in plan.paintings if not painting.moves]
         _paint(stylizer, pictures, options, counts)
         stopped_by = paint_films(stylizer, films, options, counts)
@@ -81,17 +88,45 @@ def _paint(
     stylizer: "Stylizer", paintings: list["Painting"], options: argparse.Namespace, counts: Counter[str]
 ) -> None:
     """Paint pictures, show how far it is on standard error, and count the outcomes."""
-    from tqdm import tqdm
-
     from nst_fast.inference.folder import stylize_files
 
     outcomes = stylize_files(
         stylizer, paintings, size=options.size, jpeg_quality=options.quality, keep_existing=not options.overwrite
     )
+    _count(outcomes, len(paintings), "pictures", counts)
+
+
+def _paint_on_ray(
+    stylizer: "Stylizer", paintings: list["Painting"], options: argparse.Namespace, counts: Counter[str]
+) -> None:
+    """Paint pictures and films by the workers of a Ray cluster."""
+    from nst_fast.cli.stylize_films import film_settings
+    from nst_fast.inference.on_ray import WorkerSettings, stylize_on_ray
+
+    settings = WorkerSettings(
+        os.path.abspath(options.style) if os.path.exists(options.style) else options.style,
+        {
+            "device": options.device,
+            "precision": options.precision,
+            "engine": options.engine,
+            "threads": options.threads or (1 if stylizer.device.type == "cpu" else None),
+        },
+        {"size": options.size, "jpeg_quality": options.quality, "keep_existing": not options.overwrite},
+        film_settings(options),
+    )
+    on_gpu = stylizer.device.type == "cuda"
+    outcomes = stylize_on_ray(paintings, settings, workers=options.workers, gpus_per_worker=int(on_gpu))
+    _count(outcomes, len(paintings), "files", counts)
+
+
+def _count(outcomes: "Generator[Outcome, None, None]", total: int, unit: str, counts: Counter[str]) -> None:
+    """Go through the outcomes, show how far it is, and say what there is to say."""
+    from tqdm import tqdm
+
     with contextlib.closing(outcomes):
         # None: a bar on a terminal, none in a log file.
-        disable = True if len(paintings) < 2 else None
-        for outcome in tqdm(outcomes, total=len(paintings), unit=" pictures", dynamic_ncols=True, disable=disable):
+        disable = True if total < 2 else None
+        for outcome in tqdm(outcomes, total=total, unit=f" {unit}", dynamic_ncols=True, disable=disable):
             counts[outcome.status] += 1
             if outcome.message:
                 prefix = "failed: " if outcome.status == "failed" else ""
@@ -155,6 +190,19 @@ def _build_parser() -> argparse.ArgumentParser:
         type=_shard,
         metavar="I/N",
         help="only the I-th of N equal shares of the files, such as 3/16, for jobs on several computers",
+    )
+    parser.add_argument(
+        "--on",
+        choices=["here", "ray"],
+        default="here",
+        help="ray: by the workers of a Ray cluster, that of RAY_ADDRESS or one started here (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_whole_number(1, 10_000),
+        default=2,
+        metavar="N",
+        help="of Ray, each with a network of its own (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="paint anew what is there (default: skip it)")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda, mps, cpu)")

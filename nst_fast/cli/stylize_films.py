@@ -52,6 +52,19 @@ def check_film_settings(films: list[Painting], count: int, options: argparse.Nam
         raise SettingError(f"a preview shows one frame of one film, and {count} files were given; give one film")
 
 
+def film_settings(options: argparse.Namespace) -> FilmSettings:
+    """What the options say of films."""
+    return FilmSettings(
+        size=options.size,
+        smoothing=options.smoothing,
+        start=options.start,
+        end=options.end,
+        codec=options.codec,
+        crf=options.crf,
+        effort=options.effort,
+    )
+
+
 def paint_films(
     stylizer: Stylizer, films: list[Painting], options: argparse.Namespace, counts: Counter[str]
 ) -> int | None:
@@ -91,15 +104,6 @@ def paint_films(
 def _paint_film(
     stylizer: Stylizer, film: Painting, options: argparse.Namespace, interruption: Interruption
 ) -> FilmResult:
-    settings = FilmSettings(
-        size=options.size,
-        smoothing=options.smoothing,
-        start=options.start,
-        end=options.end,
-        codec=options.codec,
-        crf=options.crf,
-        effort=options.effort,
-    )
     terminal = sys.stderr.isatty()
     # In a file each look at the bar is one more line.
     looks: dict[str, Any] = {} if terminal else {"mininterval": 10.0, "delay": 10.0}
@@ -112,7 +116,7 @@ def _paint_film(
             bar.update(1)
             return interruption.signal_number is None
 
-        return stylize_film(stylizer, film.source, film.target, settings, watch=watch)
+        return stylize_film(stylizer, film.source, film.target, film_settings(options), watch=watch)
 
 
 def paint_preview(stylizer: Stylizer, plan: Plan, options: argparse.Namespace) -> int:

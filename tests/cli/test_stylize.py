@@ -194,10 +194,21 @@ def test_help_is_quick_and_complete(capsys):
         "--precision",
         "--engine",
     ]
-    films = ["--shard", "--start", "--end", "--preview", "--smoothing", "--codec", "--crf", "--effort"]
+    films = [
+        "--on",
+        "--workers",
+        "--shard",
+        "--start",
+        "--end",
+        "--preview",
+        "--smoothing",
+        "--codec",
+        "--crf",
+        "--effort",
+    ]
     for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 14
+    assert result.stdout.count("default:") == 16
 
 
 def test_the_engine_can_be_chosen(capsys):
