@@ -183,7 +183,7 @@ def test_the_camera_is_painted(browser, tiny_address, tiny_styles):
         assert np.abs(first.astype(int) - pixels_of(page, "#after")).mean() > 1
         page.keyboard.press(" ")
         wait_for_paintings(page, 1)
-        page.wait_for_timeout(1000)  # what was under way when it was frozen
+        wait_for_still(page)
         check_painting(page, tiny_styles["first"], tolerance=6)
         still = pixels_of(page, "#before")
         page.get_by_role("radio", name="Second").check(force=True)
@@ -198,16 +198,29 @@ def test_the_camera_is_painted(browser, tiny_address, tiny_styles):
         assert "frames/s" in wait_until(page, "document.querySelector('#figures:not([hidden])')?.textContent")
 
 
+def wait_for_still(page) -> None:
+    """Waits for what was under way when the page was frozen: until nothing has changed for a while."""
+    shown = pixels_of(page, "#after")
+    for _ in range(20):
+        page.wait_for_timeout(1500)
+        now = pixels_of(page, "#after")
+        if np.array_equal(now, shown):
+            return
+        shown = now
+    raise AssertionError("the painting goes on changing")
+
+
 def test_pictures_and_clips_are_saved(browser, tiny_address, tmp_path, tiny_styles):
     """A picture is what is shown; a clip plays when it is dropped onto the page; a film is painted whole and saved."""
     with open_page(browser, tiny_address) as page:
         wait_for_paintings(page)
         page.keyboard.press(" ")
-        page.wait_for_timeout(1500)
+        wait_for_still(page)
         with page.expect_download() as download:
             page.keyboard.press("s")
-        picture = np.array(Image.open(download.value.path()).convert("RGB")).astype(int)
-        assert np.abs(picture - pixels_of(page, "#after")).mean() < 3
+        # In brightness: the JPEG holds colour at half of the resolution, and this network's colours are noise.
+        picture = np.array(Image.open(download.value.path()).convert("L")).astype(int)
+        assert np.abs(picture - np.array(Image.fromarray(pixels_of(page, "#after")).convert("L"))).mean() < 3
         assert download.value.suggested_filename.startswith("first 20")
         page.keyboard.press(" ")
         wait_for_paintings(page)
