@@ -109,6 +109,7 @@ def _paint_on_ray(
             "device": options.device,
             "precision": options.precision,
             "engine": options.engine,
+            "tiles": options.tiles,
             "threads": options.threads or (1 if stylizer.device.type == "cpu" else None),
         },
         {"size": options.size, "jpeg_quality": options.quality, "keep_existing": not options.overwrite},
