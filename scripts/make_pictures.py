@@ -7,7 +7,8 @@
 
 The networks of the ladder come from one sweep:
 
-    nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=700 style_strength=5,20,80
+    nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=400 batch_size=2 crop_size=128 \\
+        style_strength=5,20,80
 """
 
 import argparse
