@@ -1,7 +1,6 @@
 """One picture from files to a file: cut and continued, coarse to fine, and what is said when it cannot be."""
 
 import itertools
-import os
 import signal
 
 import pytest
@@ -66,7 +65,7 @@ def test_cut_and_continued_equals_straight(tmp_path, photo_file, painting, monke
     def interrupt(self, iteration, picture):
         log_iteration(self, iteration, picture)
         if next(count) == 6:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Progress, "log_iteration", interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -1,7 +1,6 @@
 """A sheet of reconstructions from files to a file: cut and continued, and what is said when it cannot be."""
 
 import itertools
-import os
 import signal
 
 import numpy as np
@@ -96,7 +95,7 @@ def test_cut_and_continued_equals_straight(tmp_path, photo_file, painting, monke
     def interrupt(self):
         take_iteration(self)
         if next(count) == 6:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
         patch.setattr(PixelOptimiser, "take_iteration", interrupt)

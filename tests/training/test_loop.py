@@ -103,7 +103,7 @@ def cut_off(run: Run) -> None:
 
 
 def interrupt(run: Run) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_the_loss_falls(start, painting, photo_folder):
@@ -288,7 +288,7 @@ def test_runs_cut_twice_with_workers_end_in_the_same_weights(start, monkeypatch)
 
     def terminate_all(run: Run) -> None:
         signal_workers(signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
         act_after_step(patch, 2, lambda run: signal_workers(signal.SIGINT))
@@ -375,7 +375,7 @@ def test_the_second_ctrl_c_acts_at_once(start, tmp_path, monkeypatch):
 
 def test_sigterm_saves_and_gives_its_exit_status(start, tmp_path, monkeypatch):
     """SIGTERM, as from a batch system, saves the state and leaves with 143."""
-    act_after_step(monkeypatch, 4, lambda run: os.kill(os.getpid(), signal.SIGTERM))
+    act_after_step(monkeypatch, 4, lambda run: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as caught:
         start()
     assert caught.value.code == 143
@@ -391,7 +391,7 @@ def test_a_signal_in_the_last_step_lets_the_run_finish_and_is_not_lost(start, tm
     """The result is that of a run without it; whoever called, such as a sweep, still learns that it is to stop."""
     straight = start("straight")
     with monkeypatch.context() as patch:
-        act_after_step(patch, 8, lambda run: os.kill(os.getpid(), number))
+        act_after_step(patch, 8, lambda run: signal.raise_signal(number))
         with pytest.raises(ending):
             start()
     checkpoint = tmp_path / "run" / "painting.safetensors"
@@ -407,8 +407,8 @@ def test_a_second_sigterm_does_no_harm(start, tmp_path, monkeypatch):
     """`timeout` and some batch systems send SIGTERM twice; the step under way is saved all the same."""
 
     def terminate_twice(run: Run) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     act_after_step(monkeypatch, 4, terminate_twice)
     with pytest.raises(SystemExit):
