@@ -114,7 +114,7 @@ def write_animation(path: Path, frames: Iterable[tuple[Picture, int]], *, loop: 
         durations.append(milliseconds)
     if not images:
         raise OutputError(f"cannot write {path}: there is no frame")
-    options = _SAVE_OPTIONS[suffix] | ({} if loop is None else {"loop": loop})
+    options: dict[str, Any] = _SAVE_OPTIONS[suffix] | ({} if loop is None else {"loop": loop})
     if suffix == ".webp" and loop is None:
         options["loop"] = 1
     with replace_atomically(path) as temporary:

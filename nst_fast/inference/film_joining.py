@@ -58,18 +58,18 @@ def _read_segments(segments: list[Path], stream: Any) -> Iterator[tuple[float, i
     """The painted packets, as (seconds, number, packet)."""
     import av
 
-    last = None
+    last: int | None = None
     number = 0
     for segment in segments:
         with av.open(str(segment)) as container:
             for packet in container.demux(video=0):
-                if packet.pts is None:
+                if packet.pts is None or packet.dts is None:
                     continue
                 # An encoder that begins anew may go back a little in the order of decoding, never of showing.
                 moved = 0 if last is None else max(0, last + 1 - packet.dts)
                 packet.dts += moved
                 last = packet.dts
-                packet.duration = max(0, packet.duration - moved)
+                packet.duration = max(0, (packet.duration or 0) - moved)
                 packet.stream = stream
                 number += 2
                 yield float(packet.dts * packet.time_base), number, packet
@@ -100,7 +100,7 @@ def _read_sound(
 def _merge_tracks(
     source: Any, tracks: dict[int, "_Copied | _Transcoded"], start: Fraction, end: Fraction | None
 ) -> Generator[tuple[float, int, Any], None, None]:
-    import av
+    from av.error import FFmpegError
 
     number = 1
     packets = source.demux([source.streams[index] for index in tracks])
@@ -108,7 +108,7 @@ def _merge_tracks(
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.FFmpegError):  # a broken film: its sound ends where it breaks
+        except (StopIteration, FFmpegError):  # a broken film: its sound ends where it breaks
             break
         if packet.pts is None or packet.pts < 0 <= start - 1:
             continue
@@ -165,11 +165,11 @@ class _Transcoded:
         self._start = start
 
     def take(self, packet: Any) -> list[Any]:
-        import av
+        from av.error import FFmpegError
 
         try:
             frames = self._stream.decode(packet)
-        except av.FFmpegError:  # a piece that is damaged is left out
+        except FFmpegError:  # a piece that is damaged is left out
             return []
         return [ready for frame in frames for ready in self._encode(frame)]
 
