@@ -134,6 +134,16 @@ def test_import_of_the_package_is_light() -> None:
     assert sorted(HEAVY & set(loaded)) == []
 
 
+def test_painting_needs_no_extra() -> None:
+    """With no extra installed, pictures can still be painted: what paints them imports none."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('av', 'onnx', 'onnxruntime', 'openvino', 'ray', 'starlette')));"
+        "import nst_fast.inference.folder, nst_fast.inference.on_ray, nst_fast.cli.stylize_films"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 def test_files_are_short() -> None:
     """No file of the package is longer than one can keep in mind."""
     lines = {path.relative_to(PACKAGE): len(path.read_text(encoding="utf-8").splitlines()) for path in list_files()}

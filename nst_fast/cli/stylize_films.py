@@ -5,7 +5,6 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -104,10 +103,11 @@ def paint_films(
 def _paint_film(
     stylizer: Stylizer, film: Painting, options: argparse.Namespace, interruption: Interruption
 ) -> FilmResult:
-    terminal = sys.stderr.isatty()
     # In a file each look at the bar is one more line.
-    looks: dict[str, Any] = {} if terminal else {"mininterval": 10.0, "delay": 10.0}
-    with tqdm(desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, **looks) as bar:
+    every, delay = (0.1, 0.0) if sys.stderr.isatty() else (10.0, 10.0)
+    with tqdm(
+        desc=printable(film.source.name), unit=" frames", dynamic_ncols=True, mininterval=every, delay=delay
+    ) as bar:
 
         def watch(progress: FilmProgress) -> bool:
             if progress.frames_now == 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nst_fast.atomic_files import replace_atomically
 from nst_fast.inference.film_formats import holds_sound, sound_encoder
-from nst_fast.inference.film_reader import FilmInfo
+from nst_fast.inference.film_reader import FilmInfo, open_container
 
 _CONTAINER_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 _LAYOUTS_OF_AAC = ("4.0", "5.0", "5.1", "7.1")
@@ -44,7 +44,7 @@ def join_film(
             video.time_base = info.time_base
         packets = [_read_segments(segments, video)]
         # Also where there is no sound: the title and the like are copied from it.
-        with av.open(str(info.path), metadata_errors="replace") as source:
+        with open_container(info.path) as source:
             metadata = {key: value for key, value in source.metadata.items() if key not in _CONTAINER_METADATA}
             output.metadata.update(metadata)
             if info.sounds:
@@ -58,7 +58,7 @@ def _read_segments(segments: list[Path], stream: Any) -> Iterator[tuple[float, i
     """The painted packets, as (seconds, number, packet)."""
     import av
 
-    last = None
+    last: int | None = None
     number = 0
     for segment in segments:
         with av.open(str(segment)) as container:
@@ -100,8 +100,7 @@ def _read_sound(
 def _merge_tracks(
     source: Any, tracks: dict[int, "_Copied | _Transcoded"], start: Fraction, end: Fraction | None
 ) -> Generator[tuple[float, int, Any], None, None]:
-    import av
-    import av.error
+    from av.error import FFmpegError
 
     number = 1
     packets = source.demux([source.streams[index] for index in tracks])
@@ -109,7 +108,7 @@ def _merge_tracks(
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):  # a broken film: its sound ends where it breaks
+        except (StopIteration, FFmpegError):  # a broken film: its sound ends where it breaks
             break
         if packet.pts is None or packet.pts < 0 <= start - 1:
             continue
@@ -166,12 +165,11 @@ class _Transcoded:
         self._start = start
 
     def take(self, packet: Any) -> list[Any]:
-        import av
-        import av.error
+        from av.error import FFmpegError
 
         try:
             frames = self._stream.decode(packet)
-        except av.error.FFmpegError:  # a piece that is damaged is left out
+        except FFmpegError:  # a piece that is damaged is left out
             return []
         return [ready for frame in frames for ready in self._encode(frame)]
 

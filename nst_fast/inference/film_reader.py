@@ -12,7 +12,7 @@ from nst_fast.errors import ImageError
 from nst_fast.inference.film_formats import require_film_extra
 
 if TYPE_CHECKING:
-    import av.container
+    from av.container import InputContainer
 
 _UNSPECIFIED = 2  # in each of FFmpeg's enumerations of colour
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -227,8 +227,7 @@ def read_frames(
 
 def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lowest: int) -> Iterator[Any]:
     """Frames from before `lowest` on: by a jump where the film allows it, else from the beginning."""
-    import av
-    import av.error
+    from av.error import FFmpegError
 
     if lowest <= info.origin:
         yield from _decode(container, stream, damage)
@@ -241,7 +240,7 @@ def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lo
             yield first
             yield from frames
             return
-    except av.error.FFmpegError:
+    except FFmpegError:
         pass  # a film that cannot be jumped in
     with _open(info.path) as again:
         yield from _decode(again, _find_stream(again, info.path), damage)
@@ -249,8 +248,8 @@ def _decode_from(container: Any, stream: Any, damage: Damage, info: FilmInfo, lo
 
 def _decode(container: Any, stream: Any, damage: Damage) -> Generator[Any, None, None]:
     """All frames that can be decoded; a piece that cannot is left out."""
-    import av
-    import av.error
+    from av.error import EOFError as EndOfFile
+    from av.error import FFmpegError
 
     packets = container.demux(stream)
     while True:
@@ -258,14 +257,14 @@ def _decode(container: Any, stream: Any, damage: Damage) -> Generator[Any, None,
             packet = next(packets)
         except StopIteration:
             return
-        except av.error.FFmpegError:
+        except FFmpegError:
             damage.packets += 1
             packet = None  # nothing more can be had: only what the decoder still holds
         try:
             yield from stream.decode(packet)
-        except av.error.EOFError:
+        except EndOfFile:
             return
-        except av.error.FFmpegError:
+        except FFmpegError:
             damage.packets += 1
         if packet is None:
             return
@@ -296,22 +295,30 @@ def _to_rgb(frame: Any, info: FilmInfo, damage: Damage, size: tuple[int, int] | 
     return np.ascontiguousarray(np.rot90(rgb, info.rotation // 90)) if info.rotation else rgb
 
 
-def _open(path: Path) -> "av.container.InputContainer":
-    require_film_extra()
+def open_container(path: Path) -> "InputContainer":
+    """Open a film with PyAV, also where its title is not UTF-8; raises what PyAV raises."""
     import av
-    import av.error
+
+    # Up to 18 such a title is an error unless asked otherwise; from 19 on it cannot be asked.
+    tolerant: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return av.open(str(path.absolute()), **tolerant)
+
+
+def _open(path: Path) -> "InputContainer":
+    require_film_extra()
+    from av.error import FFmpegError
 
     if path.is_dir():
         raise ImageError(f"{path} is a folder; give the path of a film in it")
     try:
         if path.exists() and path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes); copy or download it again")
-        container = av.open(str(path.absolute()), metadata_errors="replace")
+        container = open_container(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(f"{path} does not exist; check the path") from error
     except PermissionError as error:
         raise ImageError(f"no permission to read {path}; change its permissions") from error
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise ImageError(
             f"{path} is not a film that can be read, or its index is missing ({error.strerror}); "
             f"copy or download it again, or convert it to mp4"
@@ -322,9 +329,9 @@ def _open(path: Path) -> "av.container.InputContainer":
 def _find_stream(container: Any, path: Path) -> Any:
     """The moving picture; the cover of an album is none."""
     import av
-    import av.stream
+    from av.stream import Disposition
 
-    cover = av.stream.Disposition.attached_pic
+    cover = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         what = "only sound" if container.streams.audio else "neither film nor sound"

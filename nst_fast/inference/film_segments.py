@@ -86,11 +86,11 @@ class SegmentFolder:
         with av.open(str(segment)) as container:
             stream = container.streams.video[0]
             # The container may divide the unit further.
-            scale = Fraction(stream.time_base or 1) / self._time_base
-            packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+            scale = Fraction(stream.time_base or self._time_base) / self._time_base
             return [
-                (int((packet.pts or 0) * scale), int((packet.dts or 0) * scale), int((packet.duration or 0) * scale))
-                for packet in packets
+                (int(packet.pts * scale), int(packet.dts * scale), int((packet.duration or 0) * scale))
+                for packet in container.demux(stream)
+                if packet.pts is not None and packet.dts is not None
             ]
 
 
@@ -138,7 +138,7 @@ def _write_segment(
     path: Path, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
 ) -> Generator[int, None, None]:
     import av
-    import av.error
+    from av.error import ArgumentError, ExternalError
 
     # The unit of edit lists; with its default, milliseconds, a film that begins late would be off by up to one.
     options = {"movie_timescale": str(info.time_base.denominator)}
@@ -151,7 +151,7 @@ def _write_segment(
             end = frame.time + frame.duration
             try:
                 packets += stream.encode(_to_yuv(frame, info, stream.pix_fmt))
-            except (av.error.ExternalError, av.error.ArgumentError) as error:
+            except (ExternalError, ArgumentError) as error:
                 raise OutputError(
                     f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
                     f"({error.strerror}); choose another codec"

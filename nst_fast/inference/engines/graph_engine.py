@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_fast.export.onnx_graph import build_onnx_graph
 from nst_fast.memory import is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import pad_to_stride
@@ -67,6 +66,9 @@ class GraphEngine:
         kind = (pixels, "given" in inputs)
         try:
             if kind not in self._graphs:
+                # Here, since PyTorch alone must do without onnx, which comes with the extras.
+                from nst_fast.export.onnx_graph import build_onnx_graph
+
                 graph = build_onnx_graph(self._network, pixels=pixels, statistics=kind[1])
                 self._graphs[kind] = self._open_graph(graph.SerializeToString())
             return self._graphs[kind](inputs)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nst_fast.errors import ImageError
-from nst_fast.inference.engines import graph_engine
+from nst_fast.export import onnx_graph
 from nst_fast.inference.engines.choice import list_engines
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import JohnsonNet, RealtimeNet
@@ -126,7 +126,7 @@ def test_other_errors_stay(stylizer, monkeypatch):
     def break_down(*_arguments, **_more):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(graph_engine, "build_onnx_graph", break_down)
+    monkeypatch.setattr(onnx_graph, "build_onnx_graph", break_down)
     monkeypatch.setattr(stylizer._engine, "_graphs", {})
     with pytest.raises(RuntimeError, match="shapes differ"):
         stylizer.stylize_pixels(noise(8, 8)[0])
