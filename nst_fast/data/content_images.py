@@ -113,7 +113,8 @@ class ContentImages:
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all that could still be read
         if len(self.broken) > MAX_BROKEN_SHARE * len(self):
-            raise ImageError(_too_many_broken(self.broken, len(self)))
+            # In their order, whichever thread was the first to find one.
+            raise ImageError(_too_many_broken(dict(sorted(self.broken.items())), len(self)))
         self.in_memory = photos
         # The number of a photo is its place among those that can be read.
         self.photos = [photo for index, photo in enumerate(self.photos) if index not in self.broken]

@@ -102,7 +102,7 @@ def stylize_on_ray(
         raise SettingError(
             "--on ray needs Ray, which is not installed; install the extra: pip install 'nst-fast[ray]'"
         )
-    import ray
+    import ray  # pyright: ignore[reportMissingImports] -- an extra; the checks run without it
 
     started_here = not ray.is_initialized()
     if started_here:
