@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nst_fast.cli.evaluate_settings import EvaluateSettings
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.path_lists import quote_path_lists
-from nst_fast.cli.settings import list_settings
-from nst_fast.cli.settings_help import print_settings
+from nst_fast.cli.settings_help import print_help, wants_help
 
 if TYPE_CHECKING:
     from nst_fast.evaluation.plan import EvaluationPlan
@@ -33,17 +32,15 @@ keys and their defaults:"""
 
 def main(arguments: list[str]) -> int:
     """Run the verb; see `--help`."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print_help()
+    if wants_help(arguments):
+        print_help("evaluate", USAGE, EvaluateSettings)
         return 0
     run_experiment(
         "evaluate",
         quote_path_lists(arguments, PATH_LIST_KEYS),
         schema=EvaluateSettings,
-        known_keys=[key for key, _, _ in list_settings(EvaluateSettings)],
         groups=GROUPS,
         verbatim_keys=VERBATIM_KEYS,
-        mapping_keys=(),
         experiment=run_evaluation,
     )
     return 0
@@ -147,10 +144,3 @@ def print_times(report: Mapping[str, Any]) -> None:
                 f"{timing['iteration_seconds']:13.4f} s{COMPARED_ITERATIONS * timing['iteration_seconds']:14.1f} s"
                 f"{faster:>14,.0f}{'-' if than_n is None else f'{than_n:,.0f}':>15}"
             )
-
-
-def print_help() -> None:
-    """What can be given, with defaults and meanings."""
-    print(USAGE)
-    print_settings(EvaluateSettings)
-    print("\nSweeps, completion and the rest of Hydra: nst-fast evaluate --hydra-help")

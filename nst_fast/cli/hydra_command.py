@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nst_fast.cli.settings import list_settings
 from nst_fast.errors import NstFastError, SettingError, nearest_name
 
 _PACKAGE = Path(__file__).parent.parent
@@ -37,17 +38,15 @@ def run_experiment(
     arguments: Sequence[str],
     *,
     schema: type,
-    known_keys: Sequence[str],
     groups: Sequence[str],
     verbatim_keys: Sequence[str],
-    mapping_keys: Sequence[str],
+    mapping_keys: Sequence[str] = (),
     experiment: Callable[[Any, Mapping[str, str]], None],
 ) -> None:
     """Compose `configs/VERB.yaml` with the overrides and call `experiment(settings, swept)`; with -m for each job.
 
     Args:
-        schema: the dataclass of the settings.
-        known_keys: every key that an override may name.
+        schema: the dataclass of the settings; its keys are those that an override may name.
         groups: the folders of `configs` from which one file is chosen by name.
         verbatim_keys: those whose values are file names or free text, taken as they are.
         mapping_keys: those whose values are mappings, taken in place of what a preset says.
@@ -59,6 +58,7 @@ def run_experiment(
     """
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
     overrides, options = _split(arguments, verb)
+    known_keys = [key for key, _, _ in list_settings(schema)]
     for override in overrides:
         _check_override(override, known_keys, groups, verb, multirun)
     overrides = [_quote_verbatim(override, verbatim_keys, multirun) for override in overrides]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.optimize_settings import OptimizeSettings
 from nst_fast.cli.path_lists import quote_path_lists
-from nst_fast.cli.settings import list_settings
-from nst_fast.cli.settings_help import print_settings
+from nst_fast.cli.settings_help import print_help, wants_help
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 
 if TYPE_CHECKING:
@@ -35,14 +34,13 @@ keys and their defaults:"""
 
 def main(arguments: list[str]) -> int:
     """Run the verb; see `--help`."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print_help()
+    if wants_help(arguments):
+        print_help("optimize", USAGE, OptimizeSettings)
         return 0
     run_experiment(
         "optimize",
         quote_path_lists(arguments, PATH_LIST_KEYS),
         schema=OptimizeSettings,
-        known_keys=[key for key, _, _ in list_settings(OptimizeSettings)],
         groups=GROUPS,
         verbatim_keys=VERBATIM_KEYS,
         mapping_keys=MAPPING_KEYS,
@@ -101,10 +99,3 @@ def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> No
     terms = ", ".join(f"{name} {result.terms[name]:.4g}" for name in ("total", "content", "style"))
     print(f"after {result.iterations} iterations: {terms}")
     print(f"wrote {' and '.join(str(path) for path in (result.picture, result.film) if path is not None)}")
-
-
-def print_help() -> None:
-    """What can be given, with defaults and meanings."""
-    print(USAGE)
-    print_settings(OptimizeSettings)
-    print("\nSweeps, completion and the rest of Hydra: nst-fast optimize --hydra-help")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.reconstruct_settings import ReconstructSettings
-from nst_fast.cli.settings import list_settings
-from nst_fast.cli.settings_help import print_settings
+from nst_fast.cli.settings_help import print_help, wants_help
 
 if TYPE_CHECKING:
     from nst_fast.representations.plan import ReconstructionPlan
@@ -34,18 +33,16 @@ keys and their defaults:"""
 
 def main(arguments: list[str]) -> int:
     """Run the verb; see `--help`."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print_help()
+    if wants_help(arguments):
+        print_help("reconstruct", USAGE, ReconstructSettings)
         return 0
     wants_table = RECEPTIVE_FIELDS in arguments
     run_experiment(
         "reconstruct",
         [argument for argument in arguments if argument != RECEPTIVE_FIELDS],
         schema=ReconstructSettings,
-        known_keys=[key for key, _, _ in list_settings(ReconstructSettings)],
         groups=GROUPS,
         verbatim_keys=VERBATIM_KEYS,
-        mapping_keys=(),
         experiment=print_receptive_fields if wants_table else run_reconstruction,
     )
     return 0
@@ -104,10 +101,3 @@ def print_receptive_fields(settings: ReconstructSettings, swept: Mapping[str, st
         size = f"{field.width} x {field.height}" if min(field.width, field.height) > 0 else "none"
         seen = f"{field.side} x {field.side} px"
         print(f"{field.tap:<9}{seen:>18}  {field.stride:>3} px  {size:>11}  {field.channels:>8}")
-
-
-def print_help() -> None:
-    """What can be given, with defaults and meanings."""
-    print(USAGE)
-    print_settings(ReconstructSettings)
-    print("\nSweeps, completion and the rest of Hydra: nst-fast reconstruct --hydra-help")

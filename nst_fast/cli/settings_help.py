@@ -1,10 +1,18 @@
-"""The list of keys, defaults and meanings that the help of an experiment ends with."""
+"""The help of an experiment: how it is used, then every key with its default and what it means."""
+
+from collections.abc import Sequence
 
 from nst_fast.cli.settings import list_settings
 
 
-def print_settings(schema: type) -> None:
-    """One line for each key, or two where it is long."""
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Whether the help is asked for."""
+    return any(argument in ("-h", "--help") for argument in arguments)
+
+
+def print_help(verb: str, usage: str, schema: type) -> None:
+    """The usage, and one line for each key, or two where it is long."""
+    print(usage)
     for key, default, meaning in list_settings(schema):
         shown = "" if default == "???" else "null" if default is None else str(default).replace("'", "")
         print(
@@ -12,3 +20,4 @@ def print_settings(schema: type) -> None:
             if len(key) + len(shown) > 18
             else f"  {key + '=' + shown:<20}{meaning}"
         )
+    print(f"\nSweeps, completion and the rest of Hydra: nst-fast {verb} --hydra-help")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_fast.cli.hydra_command import configs_folder, run_experiment
-from nst_fast.cli.settings import TrainSettings, list_settings
-from nst_fast.cli.settings_help import print_settings
+from nst_fast.cli.settings import TrainSettings
+from nst_fast.cli.settings_help import print_help, wants_help
 from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.recipe import Recipe
@@ -36,17 +36,15 @@ presets:"""
 
 def main(arguments: list[str]) -> int:
     """Run the verb; see `--help`."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print_help()
+    if wants_help(arguments):
+        print_help("train", _describe_usage(), TrainSettings)
         return 0
     if not any(argument.partition("=")[0].lstrip("+~") == "preset" for argument in arguments):
         arguments = [*arguments, f"preset={_preset_for_this_computer()}"]
-    keys = [key for key, _, _ in list_settings()]
     run_experiment(
         "train",
         arguments,
         schema=TrainSettings,
-        known_keys=keys,
         groups=GROUPS,
         verbatim_keys=VERBATIM_KEYS,
         mapping_keys=MAPPING_KEYS,
@@ -154,15 +152,14 @@ def _serve_page(name: str, folder: Path) -> "Iterator[Callable[[Moment], None]]"
         yield view.watch
 
 
-def print_help() -> None:
-    """What can be given, with defaults and meanings."""
-    print(USAGE)
+def _describe_usage() -> str:
+    """The usage with the presets, each by the second line of its file."""
+    lines = [USAGE]
     for preset in sorted((configs_folder() / "preset").glob("*.yaml")):
         description = preset.read_text().splitlines()[1].lstrip("# ")
-        print(f"  {preset.stem:<12}{description}")
-    print("\nkeys and their defaults (a preset may give another; --cfg job shows what is taken):")
-    print_settings(TrainSettings)
-    print("\nSweeps, completion and the rest of Hydra: nst-fast train --hydra-help")
+        lines.append(f"  {preset.stem:<12}{description}")
+    lines.append("\nkeys and their defaults (a preset may give another; --cfg job shows what is taken):")
+    return "\n".join(lines)
 
 
 def _preset_for_this_computer() -> str:
