@@ -228,12 +228,17 @@ def encode_picture(picture: Picture, suffix: str, *, jpeg_quality: int = 95) -> 
     return buffer.getvalue()
 
 
-def _prepare(picture: Picture, suffix: str, jpeg_quality: int, name: str) -> tuple[Image.Image, str, dict[str, Any]]:
-    """What Pillow is to write, the format's name, and the options of writing it."""
+def check_picture_suffix(suffix: str, name: str) -> None:
+    """Raises: OutputError, if no picture can be written with this suffix; messages call the file `name`."""
     if suffix.lower() not in IMAGE_SUFFIXES:
         hint = f" ({_HEIF_HINT})" if suffix.lower() in _HEIF_SUFFIXES else ""
         allowed = " ".join(sorted(IMAGE_SUFFIXES))
         raise OutputError(f"cannot write {name}: the suffix '{suffix}' is not one of {allowed}{hint}")
+
+
+def _prepare(picture: Picture, suffix: str, jpeg_quality: int, name: str) -> tuple[Image.Image, str, dict[str, Any]]:
+    """What Pillow is to write, the format's name, and the options of writing it."""
+    check_picture_suffix(suffix, name)
     if not 1 <= jpeg_quality <= 100:
         raise SettingError(f"jpeg_quality is {jpeg_quality}; give 1 to 100")
     file_format = (_FORMATS | _HEIF_SUFFIXES)[suffix.lower()]

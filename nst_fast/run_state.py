@@ -1,11 +1,13 @@
 """The state of a run on disk, from which the same command goes on as if it had never been cut."""
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nst_fast.atomic_files import replace_atomically
 from nst_fast.errors import TrainingError
@@ -58,6 +60,12 @@ def load_state(path: Path) -> dict[str, Any]:
             f"start anew with overwrite=true or another output"
         )
     return state
+
+
+def digest(content: Tensor | bytes) -> str:
+    """What tells an image on the CPU, or the bytes of a file, from every other, for comparing with a saved state."""
+    data = content if isinstance(content, bytes) else content.numpy().tobytes()
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def restore_parts(state: dict[str, Any], parts: dict[str, Any]) -> None:

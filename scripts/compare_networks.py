@@ -9,15 +9,13 @@ turns, the time of one 640x360 picture is taken in plain torch. RUNS/NAME.png is
 
 import argparse
 import os
-import statistics
-import time
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nst_fast import transform_nets
+from nst_fast.benchmark import candidate_for, measure_candidates
 from nst_fast.images import load_image, save_image
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.training.loop import train
@@ -118,28 +116,6 @@ VARIANTS: dict[str, type[RealtimeNet]] = {
 }
 
 
-def count_operations(network: nn.Module) -> float:
-    """Floating-point operations a pixel, without what does not grow with the picture."""
-    counts = []
-    for width in (64, 128):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            network(torch.rand(1, 3, 64, width))
-        counts.append(counter.get_total_flops())
-    return (counts[1] - counts[0]) / (64 * 64)
-
-
-def time_in_turns(stylizers: dict[str, Stylizer], rounds: int) -> dict[str, float]:
-    """Median milliseconds of a 640x360 picture."""
-    photo = torch.rand(3, 360, 640)
-    seconds: dict[str, list[float]] = {name: [] for name in stylizers}
-    for _ in range(rounds):
-        for name, stylizer in stylizers.items():
-            began = time.perf_counter()
-            stylizer.stylize(photo)
-            seconds[name].append(time.perf_counter() - began)
-    return {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
-
-
 def main() -> None:
     """Train, measure, print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,22 +129,22 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - VARIANTS.keys():
         parser.error(f"{min(unknown)!r} is no variant; there are {', '.join(VARIANTS)}")
-    held_out, stylizers = {}, {}
+    held_out, candidates = {}, []
     for name in options.names or VARIANTS:
         transform_nets.TRANSFORM_NETS[name] = VARIANTS[name]
         recipe = Recipe(transform_net=name, steps=options.steps, crop_size=128, batch_size=2, weights=options.weights)
         result = train(options.style, options.content, options.runs / name, recipe)
-        held_out[name], stylizers[name] = result.held_out, Stylizer(result.checkpoint)
+        held_out[name] = result.held_out
+        candidates.append(candidate_for(name, str(result.checkpoint)))
         if options.photo:
-            save_image(stylizers[name].stylize(load_image(options.photo)), options.runs / f"{name}.png")
-    milliseconds = time_in_turns(stylizers, rounds=11)
+            painted = Stylizer(result.checkpoint).stylize(load_image(options.photo))
+            save_image(painted, options.runs / f"{name}.png")
     print("| network | operations a pixel | ms at 640x360 | style | content | 20 * style + content |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name in stylizers:
-        style, content = held_out[name]["style"], held_out[name]["content"]
-        operations = count_operations(VARIANTS[name]())
-        print(f"| `{name}` | {operations:,.0f} | {milliseconds[name]:.0f} | {style:.3f} | {content:.2f} ", end="")
-        print(f"| {20 * style + content:.2f} |")
+    for measured in measure_candidates(candidates, 360, 640):
+        style, content = held_out[measured.network]["style"], held_out[measured.network]["content"]
+        print(f"| `{measured.network}` | {measured.operations_per_pixel:,.0f} ", end="")
+        print(f"| {measured.milliseconds_50:.0f} | {style:.3f} | {content:.2f} | {20 * style + content:.2f} |")
 
 
 if __name__ == "__main__":

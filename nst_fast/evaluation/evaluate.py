@@ -1,6 +1,5 @@
 """The yardstick: how many iterations of the slow method one forward pass of a trained network stands for."""
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -20,17 +19,17 @@ from nst_fast.evaluation.plan import TIMING_SIZES, EvaluationPlan
 from nst_fast.evaluation.report import build_report, draw_report_chart, draw_report_sheet
 from nst_fast.evaluation.timing import measure_timing
 from nst_fast.gatys.memory_estimate import does_not_fit, estimate_bytes
-from nst_fast.gatys.optimize import digest, load_loss_network
 from nst_fast.gatys.run import STATE_FILE, explained_memory
 from nst_fast.images import Picture, load_image, write_picture
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.perceptual import build_relative_loss
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.memory import available_bytes
 from nst_fast.progress_bar import open_bar
-from nst_fast.run_state import check_same_recipe, load_state
+from nst_fast.run_state import check_same_recipe, digest, load_state
 
 REPORT_FILE, CHART_FILE, SHEET_FILE = "evaluation.json", "chart.png", "sheet.png"
 TAPS = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
@@ -97,7 +96,7 @@ def evaluate(
         identity={
             **plan.as_plain_values(),
             "weights": loss_network.weights_name,
-            "checkpoints": [_digest_file(find_checkpoint(name)) for name in stylizers],
+            "checkpoints": [digest(find_checkpoint(name).read_bytes()) for name in stylizers],
             "style": digest(painting),
             "content": digest(sample),
         },
@@ -164,7 +163,3 @@ def _describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"cpu (threads: {torch.get_num_threads()})" if device.type == "cpu" else str(device)
-
-
-def _digest_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,14 +1,11 @@
 """The slow method: the pixels of one picture are optimised (Gatys, Ecker, Bethge 2016, CVPR)."""
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from nst_fast.device import choose_device
@@ -17,11 +14,11 @@ from nst_fast.gatys.memory_estimate import say_and_check_memory
 from nst_fast.gatys.plan import Plan, list_short_sides
 from nst_fast.gatys.progress import Progress, check_film, write_film
 from nst_fast.gatys.run import STATE_FILE, Pictures, Run
-from nst_fast.images import IMAGE_SUFFIXES, load_image, resize, save_image
+from nst_fast.images import load_image, resize, save_image
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import VGG
-from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.run_state import check_same_recipe, load_state
+from nst_fast.loss_networks.weights import load_loss_network
+from nst_fast.pictures import check_picture_suffix
+from nst_fast.run_state import check_same_recipe, digest, load_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,10 +127,7 @@ def optimize_image(
 
 
 def _check_output(output: Path, film: str | None, frames_every: int | None, log_every: int, save_every: int) -> None:
-    if output.suffix.lower() not in IMAGE_SUFFIXES:
-        raise OutputError(
-            f"cannot write {output}: the suffix {output.suffix!r} is not one of {' '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+    check_picture_suffix(output.suffix, str(output))
     check_film(film, frames_every)
     if film is not None and output.suffix.lower() == f".{film}":
         raise OutputError(f"the film would overwrite the picture {output}; give an output with another suffix")
@@ -173,28 +167,3 @@ def find_state(folder: Path, output: Path, identity: dict[str, Any], overwrite: 
     if output.exists():
         raise OutputError(f"{output} exists and is no result of this command; give another output, or overwrite=true")
     return None
-
-
-def load_loss_network(
-    name: str,
-    taps: list[str],
-    weights: str,
-    pooling: str,
-    input_normalisation: str | None,
-    seed: int,
-    device: torch.device,
-    say: Callable[[str], None],
-) -> VGG:
-    """`build_loss_network` on the device, without a trace in torch's random state; says where weights are random."""
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
-        loss_network = build_loss_network(
-            name, taps=taps, weights=weights, pooling=pooling, input_normalisation=input_normalisation, seed=seed
-        )
-    if weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
-        say(f"no weights of {name} are to be had here: the loss network's weights are random")
-    return loss_network.to(device)
-
-
-def digest(image: Tensor) -> str:
-    """What tells an image, (3, H, W) on the CPU, from every other, for comparing with a saved state."""
-    return hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16]

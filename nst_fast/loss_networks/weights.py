@@ -3,6 +3,7 @@
 import http.client
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,26 @@ def build_loss_network(
     else:
         _load_file(network, Path(os.path.expanduser(weights)))
     return network
+
+
+def load_loss_network(
+    name: str,
+    taps: list[str],
+    weights: str,
+    pooling: str,
+    input_normalisation: str | None,
+    seed: int,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> VGG:
+    """`build_loss_network` on the device, without a trace in torch's random state; says where weights are random."""
+    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
+        loss_network = build_loss_network(
+            name, taps=taps, weights=weights, pooling=pooling, input_normalisation=input_normalisation, seed=seed
+        )
+    if weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
+        say(f"no weights of {name} are to be had here: the loss network's weights are random")
+    return loss_network.to(device)
 
 
 def _load_release(network: VGG, word: str) -> None:

@@ -10,15 +10,18 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from nst_fast.device import choose_device
-from nst_fast.errors import ImageError, OutputError, SettingError
+from nst_fast.errors import ImageError, SettingError
 from nst_fast.gatys.memory_estimate import say_and_check_memory
-from nst_fast.gatys.optimize import digest, find_state, load_loss_network
-from nst_fast.images import IMAGE_SUFFIXES, Picture, load_image, save_image, write_picture
+from nst_fast.gatys.optimize import find_state
+from nst_fast.images import Picture, load_image, save_image, write_picture
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.vgg import check_taps
+from nst_fast.loss_networks.weights import load_loss_network
+from nst_fast.pictures import check_picture_suffix
 from nst_fast.representations.plan import Reconstruction, ReconstructionPlan
 from nst_fast.representations.receptive_fields import list_receptive_fields
 from nst_fast.representations.run import Run
+from nst_fast.run_state import digest
 from nst_fast.sheets import draw_sheet
 
 
@@ -69,10 +72,7 @@ def reconstruct(
     plan = plan or ReconstructionPlan()
     output = Path(output)
     folder = output.with_suffix(".run")
-    if output.suffix.lower() not in IMAGE_SUFFIXES:
-        raise OutputError(
-            f"cannot write {output}: the suffix {output.suffix!r} is not one of {' '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+    check_picture_suffix(output.suffix, str(output))
     if save_every_iterations < 1:
         raise SettingError(f"save_every_iterations is {save_every_iterations}; it must be at least 1")
     chosen_device = choose_device(device)

@@ -1,7 +1,6 @@
 """What a run needs before its first step: photos at hand, and the loss."""
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,10 @@ from nst_fast.data.sampler import cut_centre
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.vgg import VGG
-from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.run_state import digest
 from nst_fast.training.recipe import Recipe
 from nst_fast.transform_nets import TransformNet, name_of_transform_net
 
@@ -65,9 +65,9 @@ def find_inputs(
     names = "\n".join(file.relative_to(content).as_posix() for file in photo_files)
     identity = {
         **recipe.as_plain_values(),
-        "style": _digest(style_image.numpy().tobytes()),
-        "content": _digest(names.encode()),
-        "init": None if init is None else f"{Path(init).stem} {_digest(find_checkpoint(init).read_bytes())}",
+        "style": digest(style_image),
+        "content": digest(names.encode()),
+        "init": None if init is None else f"{Path(init).stem} {digest(find_checkpoint(init).read_bytes())}",
     }
     return Inputs(style_image, photo_files, held_out_files, initial, identity)
 
@@ -117,7 +117,18 @@ def gather_material(
         ImageError: nearly all photos are broken.
         SettingError: a loss that does not exist.
     """
-    loss_network = load_loss_network(recipe, device, channels_last=channels_last, say=say)
+    loss_network = load_loss_network(
+        recipe.loss_network,
+        [*recipe.content_taps, *recipe.style_taps],
+        recipe.weights,
+        recipe.pooling,
+        recipe.input_normalisation,
+        recipe.seed,
+        device,
+        say,
+    )
+    if channels_last:
+        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     photos = read_photos(
         inputs.photo_files, recipe, memory_gib=photo_memory_gib, device=device, show_progress=show_progress, say=say
     )
@@ -172,24 +183,6 @@ def sample_photos(photos: ContentImages, count: int) -> Tensor:
     return torch.stack([cut_centre(photos.read(i)[0].cpu(), HELD_OUT_SIZE) for i in range(min(count, len(photos)))])
 
 
-def load_loss_network(recipe: Recipe, device: torch.device, *, channels_last: bool, say: Callable[[str], None]) -> VGG:
-    """The recipe's loss network on the device."""
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
-        loss_network = build_loss_network(
-            recipe.loss_network,
-            taps=[*recipe.content_taps, *recipe.style_taps],
-            weights=recipe.weights,
-            pooling=recipe.pooling,
-            input_normalisation=recipe.input_normalisation,
-            seed=recipe.seed,
-        )
-    if recipe.weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
-        say(f"no weights of {recipe.loss_network} are to be had here: the loss network's weights are random")
-    if channels_last:
-        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return loss_network.to(device)
-
-
 def build_loss(
     recipe: Recipe, loss_network: VGG, style_image: Tensor, photos: ContentImages, device: torch.device
 ) -> PerceptualLoss:
@@ -206,7 +199,3 @@ def build_loss(
         total_variation_weight=recipe.total_variation_weight,
         feature_variance=measure_feature_variance(loss_network, sample.split(4), recipe.content_taps),
     )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
