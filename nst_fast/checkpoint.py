@@ -17,12 +17,12 @@ import torch
 
 from nst_fast.atomic_files import replace_atomically
 from nst_fast.errors import CheckpointError, SettingError, nearest_name
+from nst_fast.shipped import checkpoint_folders
 from nst_fast.transform_nets import TransformNet, build_transform_net, name_of_transform_net
 
 FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
 METADATA_KEY = "nst_fast"
-_PACKAGE = Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +144,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
 
 def list_shipped_checkpoints() -> dict[str, Path]:
     """The checkpoints that come with the program: name -> file, sorted by name."""
-    # Beside the package in a checkout, inside it in an installed wheel.
-    folders = (_PACKAGE.parent / "checkpoints", _PACKAGE / "checkpoints")
-    return dict(sorted((path.stem, path) for folder in folders for path in folder.glob(f"*{SUFFIX}")))
+    return dict(sorted((path.stem, path) for folder in checkpoint_folders() for path in folder.glob(f"*{SUFFIX}")))
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:

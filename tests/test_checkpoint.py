@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nst_fast import checkpoint as checkpoint_module
+from nst_fast import shipped as shipped_module
 from nst_fast.checkpoint import (
     FORMAT_VERSION,
     METADATA_KEY,
@@ -308,7 +309,7 @@ def test_missing_file(tmp_path):
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """A program that ships two styles beside its package, and one inside it; the folder of the first two."""
-    monkeypatch.setattr(checkpoint_module, "_PACKAGE", tmp_path / "program" / "nst_fast")
+    monkeypatch.setattr(shipped_module, "_PACKAGE", tmp_path / "program" / "nst_fast")
     folder = tmp_path / "program" / "checkpoints"
     inside = tmp_path / "program" / "nst_fast" / "checkpoints"
     for place, name in ((folder, "wave"), (folder, "starry_night"), (inside, "udnie")):
@@ -357,7 +358,7 @@ def test_folder(shipped, tmp_path):
 
 def test_no_styles(tmp_path, monkeypatch):
     """Where no style is shipped, the message says so."""
-    monkeypatch.setattr(checkpoint_module, "_PACKAGE", tmp_path / "nst_fast")
+    monkeypatch.setattr(shipped_module, "_PACKAGE", tmp_path / "nst_fast")
     assert message_of("wave") == "style 'wave' is neither a file nor a shipped style; shipped: none"
 
 

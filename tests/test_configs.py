@@ -81,6 +81,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
 
 
 def test_the_quick_start_needs_no_download(compose_train):
-    """The preset `quickstart` goes on with random weights where there are no others."""
+    """The preset `quickstart` trains with the loss network that comes with the program."""
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
-    assert build_recipe(settings).weights == "imagenet_or_random"
+    recipe = build_recipe(settings)
+    assert (recipe.loss_network, recipe.weights) == ("compact", "shipped")

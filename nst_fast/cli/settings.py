@@ -30,10 +30,17 @@ class TransformNetSettings:
 class LossNetworkSettings:
     """The loss network and where its weights come from."""
 
-    name: str = _setting("vgg19", "loss network: vgg19 or vgg16")
-    weights: str = _setting("imagenet", "imagenet, imagenet_features, imagenet_or_random, random, or a file")
+    name: str = _setting("vgg19", "loss network: vgg19, vgg16 or compact")
+    weights: str = _setting("imagenet", "imagenet, imagenet_features, shipped, random, or a file")
     pooling: str = _setting("max", "max or average")
     input_normalisation: str | None = _setting(None, "imagenet or caffe; null: what the weights are known to need")
+
+
+@dataclasses.dataclass
+class TrainLossNetworkSettings(LossNetworkSettings):
+    """As for the other verbs, but training needs none of VGG's weights."""
+
+    name: str = _setting("auto", "vgg19 where its weights can be had, else compact; or vgg19, vgg16, compact")
 
 
 @dataclasses.dataclass
@@ -54,7 +61,7 @@ class TrainSettings:
     style_short_side: int = _setting(384, "pixels of the painting's short side; smaller: smaller strokes")
 
     transform_net: TransformNetSettings = _setting(TransformNetSettings, "")
-    loss_network: LossNetworkSettings = _setting(LossNetworkSettings, "")
+    loss_network: TrainLossNetworkSettings = _setting(TrainLossNetworkSettings, "")
     # None rather than the defaults, which Hydra would merge what is given into; Any, since it merges into no null.
     content_taps: Any = _setting(None, f"such as {{relu2_2:1}}; null: {_show(DEFAULT_CONTENT_TAPS)}")
     style_taps: Any = _setting(None, f"such as {{relu1_2:1}}; null: {_show(DEFAULT_STYLE_TAPS)}")
@@ -63,6 +70,7 @@ class TrainSettings:
     total_variation_weight: float = _setting(0.0, "of the total variation")
 
     steps: int = _setting(1600, "how many; with batch_size and crop_size it decides the time it takes")
+    compact_steps: int = _setting(0, "of steps, the first so many with the compact loss network, which is quicker")
     batch_size: int = _setting(4, "crops a step")
     crop_size: int = _setting(160, "pixels, the side of the square crops")
     largest_crop: float = _setting(2.0, "crops are cut up to this many times larger and scaled down")

@@ -74,6 +74,7 @@ def build_recipe(settings: TrainSettings) -> Recipe:
         batch_size=settings.batch_size,
         held_out_photos=settings.held_out_photos,
         steps=settings.steps,
+        compact_steps=settings.compact_steps,
         learning_rate=settings.learning_rate,
         warmup_steps=settings.warmup_steps,
         cosine=settings.cosine,

@@ -23,7 +23,7 @@ from nst_fast.gatys.run import STATE_FILE, explained_memory
 from nst_fast.images import Picture, load_image, write_picture
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.perceptual import build_relative_loss
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
@@ -75,7 +75,7 @@ def evaluate(
     every_photo = read_photos(Path(content), plan.size, say)
     photos = dict(list(every_photo.items())[: plan.photos])
     loss_network = load_loss_network(
-        plan.loss_network, TAPS, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
+        plan.loss_network, TAPS, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device
     )
     if (share := _share_that_fits(loss_network, plan.size, chosen_device)) < 1:
         raise ImageError(does_not_fit(plan.size, plan.size, str(chosen_device), share, "size"))
@@ -153,7 +153,7 @@ def _follow_curves(run: CurveRun, *, overwrite: bool, show_progress: bool, say: 
     interruption.act()
 
 
-def _share_that_fits(loss_network: VGG, size: int, device: torch.device) -> float:
+def _share_that_fits(loss_network: LossNetwork, size: int, device: torch.device) -> float:
     """How much of what optimising a square takes is free on the device; infinity where that cannot be told."""
     available = available_bytes(device)
     return math.inf if available is None else available / estimate_bytes(loss_network, TAPS, size, size)

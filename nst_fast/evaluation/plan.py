@@ -26,8 +26,8 @@ class EvaluationPlan:
     iterations: int = 500  # of L-BFGS on each photo from each start
     seed: int = 0  # of the noise and of random weights
 
-    loss_network: str = "vgg19"  # or vgg16
-    weights: str = "imagenet"  # or imagenet_features, imagenet_or_random, random, or a file
+    loss_network: str = "vgg19"  # or vgg16, compact
+    weights: str = "imagenet"  # or imagenet_features, shipped, random, or a file
     pooling: str = "max"  # or average
     input_normalisation: str | None = None  # imagenet, caffe; None: what the weights are known to need
 

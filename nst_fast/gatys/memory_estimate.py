@@ -8,7 +8,7 @@ import torch
 from nst_fast.errors import ImageError
 from nst_fast.gatys.pixel_optimiser import LBFGS_HISTORY
 from nst_fast.images import size_for_short_side
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.memory import available_bytes
 
 _FLOAT, _INDEX = 4, 8
@@ -19,7 +19,9 @@ _LARGEST_AT_ONCE = 6
 _FIXED = 80 * 2**20
 
 
-def estimate_bytes(loss_network: VGG, taps: Iterable[str], height: int, width: int, *, method: str = "lbfgs") -> int:
+def estimate_bytes(
+    loss_network: LossNetwork, taps: Iterable[str], height: int, width: int, *, method: str = "lbfgs"
+) -> int:
     """The most memory that optimising a picture of height x width takes at one time, in bytes, beside the program.
 
     That is: the activations that the gradient needs, with the positions that max pooling keeps; while the gradient
@@ -53,7 +55,7 @@ def check_fits(needed: int, available: int | None, height: int, width: int, devi
 
 
 def say_and_check_memory(
-    loss_network: VGG,
+    loss_network: LossNetwork,
     taps: Iterable[str],
     height: int,
     width: int,

@@ -89,7 +89,7 @@ def optimize_image(
 
     taps = [*plan.content_taps, *plan.style_taps]
     loss_network = load_loss_network(
-        plan.loss_network, taps, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
+        plan.loss_network, taps, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device
     )
     say_and_check_memory(loss_network, taps, height, width, chosen_device, say, method=plan.method)
     sides = list_short_sides(min(height, width), plan.coarsest_short_side)

@@ -30,8 +30,8 @@ class Plan:
     coarsest_short_side: int | None = None  # pixels; begin there and grow by sqrt(2); None: one size
     style_short_side: int | None = None  # pixels of the paintings, shrunk along at coarser sizes; None: short_side
 
-    loss_network: str = "vgg19"  # or vgg16
-    weights: str = "imagenet"  # or imagenet_features, imagenet_or_random, random, or a file
+    loss_network: str = "vgg19"  # or vgg16, compact
+    weights: str = "imagenet"  # or imagenet_features, shipped, random, or a file
     pooling: str = "max"  # or average
     input_normalisation: str | None = None  # imagenet, caffe; None: what the weights are known to need
 

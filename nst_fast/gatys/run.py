@@ -18,7 +18,7 @@ from nst_fast.gatys.progress import Progress
 from nst_fast.gatys.start import make_start
 from nst_fast.images import resize, size_for_short_side
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.memory import is_out_of_memory
@@ -66,7 +66,7 @@ class Run:
         folder: Path,
         sides: list[int],
         pictures: Pictures,
-        loss_network: VGG,
+        loss_network: LossNetwork,
         device: torch.device,
     ) -> None:
         self.plan = plan

@@ -138,24 +138,20 @@ def _write_segment(
     path: Path, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
 ) -> Generator[int, None, None]:
     import av
-    from av.error import ArgumentError, ExternalError
 
     # The unit of edit lists; with its default, milliseconds, a film that begins late would be off by up to one.
     options = {"movie_timescale": str(info.time_base.denominator)}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = _add_stream(container, info, encoding)
+        with _explained_encoder_errors(info, encoding), _usual_priority():
+            stream.codec_context.open()
         first = end = first_decoded = None
         packets: list[Any] = []  # the last one waits until it is known to be the last
         for frame in frames:
             first = frame.time if first is None else first
             end = frame.time + frame.duration
-            try:
+            with _explained_encoder_errors(info, encoding):
                 packets += stream.encode(_to_yuv(frame, info, stream.pix_fmt))
-            except (ExternalError, ArgumentError) as error:
-                raise OutputError(
-                    f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
-                    f"({error.strerror}); choose another codec"
-                ) from error
             if packets and first_decoded is None:
                 first_decoded = packets[0].dts
             while len(packets) > 1:
@@ -189,6 +185,32 @@ def _add_stream(container: Any, info: FilmInfo, encoding: Encoding) -> Any:
     context.color_trc = info.colour.transfer
     context.color_range = 1  # limited, which is what players expect
     return stream
+
+
+@contextlib.contextmanager
+def _explained_encoder_errors(info: FilmInfo, encoding: Encoding) -> Iterator[None]:
+    from av.error import ArgumentError, ExternalError
+
+    try:
+        yield
+    except (ExternalError, ArgumentError) as error:
+        raise OutputError(
+            f"{encoding.codec} cannot be written at {info.width} x {info.height} pixels "
+            f"({error.strerror}); choose another codec"
+        ) from error
+
+
+@contextlib.contextmanager
+def _usual_priority() -> Iterator[None]:
+    """SVT-AV1, where root runs it, makes every thread of its own and the caller's a real-time one: nothing else gets
+    a core any more, not even what paints the next frame. This makes them usual ones again."""
+    yield
+    if not hasattr(os, "sched_setscheduler") or not os.path.isdir("/proc/self/task"):
+        return
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with contextlib.suppress(OSError):  # it may have ended
+            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _to_yuv(frame: Frame, info: FilmInfo, pixel_format: str) -> Any:

@@ -1,4 +1,4 @@
-"""Where a loss network's weights come from: torchvision's download, a file, or a seeded random draw."""
+"""Where a loss network's weights come from: torchvision's download, what is shipped, a file, or a random draw."""
 
 import http.client
 import os
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError, WeightsError
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.shipped import checkpoint_folders
 
 # The words that `weights` takes beside a file's path.
 IMAGENET_RELEASES = {
@@ -20,7 +21,8 @@ IMAGENET_RELEASES = {
     # The original Caffe weights; torchvision has them for VGG-16 only.
     "imagenet_features": {"vgg16": "IMAGENET1K_FEATURES"},
 }
-WEIGHT_WORDS = ("imagenet", "imagenet_features", "imagenet_or_random", "random")
+WEIGHT_WORDS = (*IMAGENET_RELEASES, "shipped", "random")
+SHIPPED_COMPACT = Path("loss_networks", "compact.safetensors")
 
 
 def build_loss_network(
@@ -31,16 +33,16 @@ def build_loss_network(
     pooling: str = "max",
     input_normalisation: str | None = None,
     seed: int = 0,
-) -> VGG:
+) -> LossNetwork:
     """A loss network with its weights loaded, on the CPU, in float32.
 
     Args:
-        name: `vgg16` or `vgg19`.
+        name: `vgg16`, `vgg19`, or `compact`, the small stand-in for VGG-19 that comes with the program.
         taps: the taps that will be asked for; the network is cut after the deepest.
         weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `imagenet_features` (VGG-16 only: the
-            original Caffe weights as torchvision gives them), `random` (seeded; He et al. 2016, arXiv 1606.04801),
-            `imagenet_or_random` (random where the download fails), or the path of a torchvision-format `.pth` or
-            `.safetensors` file, which may end at the deepest tap.
+            original Caffe weights as torchvision gives them), `shipped` (`compact` only), `random` (seeded; He et al.
+            2016, arXiv 1606.04801), or the path of a torchvision-format `.pth` or `.safetensors` file, which may end
+            at the deepest tap.
         pooling: `max` or `average`.
         input_normalisation: `imagenet` or `caffe` (colours in 0..255); None takes the one of the release, and
             `imagenet` for a file.
@@ -53,14 +55,11 @@ def build_loss_network(
     word = str(weights)
     if input_normalisation is None:
         input_normalisation = "caffe" if word == "imagenet_features" else "imagenet"
-    network = VGG(name, taps, pooling, input_normalisation)
+    network = LossNetwork(name, taps, pooling, input_normalisation)
     if word in IMAGENET_RELEASES:
         _load_release(network, word)
-    elif word == "imagenet_or_random":
-        try:
-            _load_release(network, "imagenet")
-        except WeightsError:
-            _draw_random_weights(network, seed)
+    elif word == "shipped":
+        _load_file(network, _find_shipped(name))
     elif word == "random":
         _draw_random_weights(network, seed)
     else:
@@ -76,19 +75,51 @@ def load_loss_network(
     input_normalisation: str | None,
     seed: int,
     device: torch.device,
-    say: Callable[[str], None],
-) -> VGG:
-    """`build_loss_network` on the device, without a trace in torch's random state; says where weights are random."""
+) -> LossNetwork:
+    """`build_loss_network` on the device, without a trace in torch's random state."""
     with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
         loss_network = build_loss_network(
             name, taps=taps, weights=weights, pooling=pooling, input_normalisation=input_normalisation, seed=seed
         )
-    if weights == "imagenet_or_random" and loss_network.weights_name.startswith("random"):
-        say(f"no weights of {name} are to be had here: the loss network's weights are random")
     return loss_network.to(device)
 
 
-def _load_release(network: VGG, word: str) -> None:
+def choose_loss_network(name: str, weights: str, say: Callable[[str], None]) -> tuple[str, str]:
+    """The name and the weights that `auto` stands for; every other name is given back as it is.
+
+    That is VGG-19 wherever its weights can be had, in a file or by torchvision's download; else, and this is said,
+    the compact network that comes with the program.
+
+    Raises:
+        SettingError: weights that are not those of a VGG.
+    """
+    if name != "auto":
+        return name, weights
+    if weights == "imagenet":
+        try:
+            build_loss_network("vgg19", taps=["relu1_1"], weights=weights)
+        except WeightsError:
+            say(
+                "no weights of VGG-19 are to be had here: training with the compact loss network that comes with the "
+                "program (loss_network.weights=FILE names a torchvision-format file of VGG-19)"
+            )
+            return "compact", "shipped"
+    return "vgg19", weights
+
+
+def _find_shipped(name: str) -> Path:
+    if name != "compact":
+        raise SettingError(f"loss_network.weights=shipped does not exist for {name}; it does for compact")
+    for folder in checkpoint_folders():
+        if os.path.isfile(folder / SHIPPED_COMPACT):
+            return folder / SHIPPED_COMPACT
+    raise WeightsError(
+        f"{Path('checkpoints') / SHIPPED_COMPACT} is missing from this copy of the program; get it anew, or give "
+        f"loss_network=vgg19"
+    )
+
+
+def _load_release(network: LossNetwork, word: str) -> None:
     # torchvision is slow to import and only needed here.
     from torchvision.models import get_model_weights
 
@@ -104,13 +135,13 @@ def _load_release(network: VGG, word: str) -> None:
         raise WeightsError(
             f"the weights of {network.architecture} could not be downloaded ({_one_line(error)}); three ways out: "
             f"connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or .safetensors), "
-            f"or loss_network.weights=random"
+            f"or loss_network=compact, which comes with the program"
         ) from error
     _fill(network, state, f"torchvision's {release}")
     network.weights_name = f"torchvision {release.name}"
 
 
-def _load_file(network: VGG, path: Path) -> None:
+def _load_file(network: LossNetwork, path: Path) -> None:
     if not os.path.isfile(path):  # unlike Path.is_file, it takes names that are too long for the system
         raise WeightsError(
             f"loss network weights {str(path)!r} are not a file; give a torchvision-format .pth or .safetensors file, "
@@ -137,32 +168,35 @@ def _load_file(network: VGG, path: Path) -> None:
     network.weights_name = path.name
 
 
-def _fill(network: VGG, state: dict[str, Any], source: str) -> None:
+def _fill(network: LossNetwork, state: dict[str, Any], source: str) -> None:
     """Copy the tensors that `network` needs out of a torchvision-format state_dict; deeper layers are left alone."""
-    for convolution, layer in zip(network.convolutions, network.layers, strict=True):
-        for kind in ("weight", "bias"):
-            key = f"features.{convolution.features_index}.{kind}"
-            parameter = getattr(layer, kind)
-            if key not in state:
-                raise WeightsError(
-                    f"{source} lacks {key}, which {network.architecture} needs for {convolution.tap}; "
-                    f"give a file that reaches {network.taps[-1]}, or ask for shallower taps"
-                )
-            value = state[key]
-            if not isinstance(value, Tensor):
-                raise WeightsError(f"{source} has a {type(value).__name__} as {key}, not a tensor; get the file anew")
-            if value.shape != parameter.shape:
-                raise WeightsError(
-                    f"{source} has {key} of shape {tuple(value.shape)}, {network.architecture} needs "
-                    f"{tuple(parameter.shape)}; give the weights of {network.architecture}"
-                )
-            with torch.no_grad():
-                parameter.copy_(value)
-            if not torch.isfinite(parameter).all():
-                raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
+    needed = {
+        f"features.{convolution.features_index}.{kind}": (convolution.tap, getattr(layer, kind))
+        for convolution, layer in zip(network.convolutions, network.layers, strict=True)
+        for kind in ("weight", "bias")
+    }
+    needed |= {f"metrics.{tap}.weight": (tap, metric.weight) for tap, metric in network.metrics.items()}
+    for key, (tap, parameter) in needed.items():
+        if key not in state:
+            raise WeightsError(
+                f"{source} lacks {key}, which {network.architecture} needs for {tap or network.taps[-1]}; "
+                f"give a file that reaches {network.taps[-1]}, or ask for shallower taps"
+            )
+        value = state[key]
+        if not isinstance(value, Tensor):
+            raise WeightsError(f"{source} has a {type(value).__name__} as {key}, not a tensor; get the file anew")
+        if value.shape != parameter.shape:
+            raise WeightsError(
+                f"{source} has {key} of shape {tuple(value.shape)}, {network.architecture} needs "
+                f"{tuple(parameter.shape)}; give the weights of {network.architecture}"
+            )
+        with torch.no_grad():
+            parameter.copy_(value)
+        if not torch.isfinite(parameter).all():
+            raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
 
 
-def _draw_random_weights(network: VGG, seed: int) -> None:
+def _draw_random_weights(network: LossNetwork, seed: int) -> None:
     """He et al. 2015 initialisation, seeded: activations keep their scale through the ReLUs."""
     generator = torch.Generator().manual_seed(seed)
     # From shallow to deep, so that a tap's activations do not depend on which deeper taps were asked for.
@@ -170,6 +204,8 @@ def _draw_random_weights(network: VGG, seed: int) -> None:
         assert isinstance(layer, nn.Conv2d) and layer.bias is not None
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(layer.bias)
+    for metric in network.metrics.values():
+        nn.init.dirac_(metric.weight)  # the activations as they are
     network.weights_name = f"random, seed {seed}"
 
 

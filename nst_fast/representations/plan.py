@@ -40,8 +40,8 @@ class ReconstructionPlan:
     iterations: int = 200  # of L-BFGS, for each picture
     seed: int = 0  # of the noise that every picture begins with, and of random weights
     short_side: int = 256  # pixels, of the photo and of the painting
-    loss_network: str = "vgg19"  # or vgg16
-    weights: str = "imagenet"  # or imagenet_features, imagenet_or_random, random, or a file
+    loss_network: str = "vgg19"  # or vgg16, compact
+    weights: str = "imagenet"  # or imagenet_features, shipped, random, or a file
     pooling: str = "max"  # or average
     input_normalisation: str | None = None  # imagenet, caffe; None: what the weights are known to need
     normalisation: str = "relative"  # of the losses; or gatys, johnson

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nst_fast.loss_networks.vgg import list_convolutions
+from nst_fast.loss_networks.network import list_convolutions
 
 _KERNEL, _POOL = 3, 2
 

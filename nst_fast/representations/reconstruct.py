@@ -15,7 +15,7 @@ from nst_fast.gatys.memory_estimate import say_and_check_memory
 from nst_fast.gatys.optimize import find_state
 from nst_fast.images import Picture, load_image, save_image, write_picture
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import check_taps
+from nst_fast.loss_networks.network import check_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.pictures import check_picture_suffix
 from nst_fast.representations.plan import Reconstruction, ReconstructionPlan
@@ -89,7 +89,7 @@ def reconstruct(
 
     taps = sorted({tap for job in jobs for tap in job.taps})
     loss_network = load_loss_network(
-        plan.loss_network, taps, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device, say
+        plan.loss_network, taps, plan.weights, plan.pooling, plan.input_normalisation, plan.seed, chosen_device
     )
     largest = max(originals.values(), key=lambda original: original.numel())
     say_and_check_memory(loss_network, taps, largest.shape[1], largest.shape[2], chosen_device, say)

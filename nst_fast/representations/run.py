@@ -12,7 +12,7 @@ from nst_fast.gatys.pixel_optimiser import Loss, PixelOptimiser
 from nst_fast.gatys.run import STATE_FILE, explained_memory
 from nst_fast.gatys.start import make_start
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.style import gram_matrix, style_loss
 from nst_fast.losses.total_variation import total_variation
@@ -44,7 +44,7 @@ class Run:
         identity: dict[str, Any],
         folder: Path,
         originals: Mapping[str, Tensor],
-        loss_network: VGG,
+        loss_network: LossNetwork,
         device: torch.device,
     ) -> None:
         self.plan = plan

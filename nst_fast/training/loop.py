@@ -16,6 +16,7 @@ from nst_fast.data.sampler import iterate_batches
 from nst_fast.device import choose_device
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.interruption import Interruption
+from nst_fast.loss_networks.weights import choose_loss_network
 from nst_fast.losses.perceptual import measure_losses
 from nst_fast.run_state import check_same_recipe, load_state
 from nst_fast.training.preparation import find_inputs, gather_material
@@ -91,7 +92,10 @@ def train(
     autocast_type = choose_autocast_type(precision, chosen_device)
 
     inputs = find_inputs(recipe, Path(style), Path(content), init, say)
-    steps_done = None if overwrite else _find_steps_done(folder, inputs.identity)
+    loss_network, weights = choose_loss_network(recipe.loss_network, recipe.weights, say)
+    recipe = dataclasses.replace(recipe, loss_network=loss_network, weights=weights)
+    identity = {**recipe.as_plain_values(), **inputs.identity}
+    steps_done = None if overwrite else _find_steps_done(folder, identity)
     finished = result_file.read_finished(recipe.steps) if steps_done == recipe.steps else None
     if finished is not None:
         say(f"{folder} holds this very run, finished: nothing to do (overwrite=true begins anew)")
@@ -110,9 +114,10 @@ def train(
     )
     run = Run(
         recipe,
-        inputs.identity,
+        identity,
         material.loss,
         folder,
+        opening_loss=material.opening_loss,
         initial=inputs.initial,
         device=chosen_device,
         autocast_type=autocast_type,

@@ -15,7 +15,7 @@ from nst_fast.data.content_images import ContentImages, hold_out_photos, list_ph
 from nst_fast.data.sampler import cut_centre
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.images import load_image
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
@@ -38,7 +38,7 @@ class Inputs:
         photo_files: to train on.
         held_out_files: never trained on.
         initial: the network that the training starts from; None: random weights.
-        identity: the recipe, and what tells this painting and these photos from others; a run is continued only with
+        identity: what tells this painting and these photos from others; with the recipe, a run is continued only with
             the same.
     """
 
@@ -64,7 +64,6 @@ def find_inputs(
     photo_files, held_out_files = hold_out_photos(list_photos(content), content, recipe.held_out_photos)
     names = "\n".join(file.relative_to(content).as_posix() for file in photo_files)
     identity = {
-        **recipe.as_plain_values(),
         "style": digest(style_image),
         "content": digest(names.encode()),
         "init": None if init is None else f"{Path(init).stem} {digest(find_checkpoint(init).read_bytes())}",
@@ -91,13 +90,15 @@ class Material:
         photos: to train on.
         held_out: shape (N, 3, 256, 256), RGB in [0, 1], on the CPU; N may be 0.
         strip: shape (N, 3, 256, 256): the photos that are painted again and again as training goes.
-        loss: that is trained on.
+        loss: that is trained on, and by which the result is judged.
+        opening_loss: for the first steps, by the compact loss network, where the recipe wants it.
     """
 
     photos: ContentImages
     held_out: Tensor
     strip: Tensor
     loss: PerceptualLoss
+    opening_loss: PerceptualLoss | None
 
 
 def gather_material(
@@ -117,24 +118,35 @@ def gather_material(
         ImageError: nearly all photos are broken.
         SettingError: a loss that does not exist.
     """
-    loss_network = load_loss_network(
-        recipe.loss_network,
-        [*recipe.content_taps, *recipe.style_taps],
-        recipe.weights,
-        recipe.pooling,
-        recipe.input_normalisation,
-        recipe.seed,
-        device,
-        say,
-    )
-    if channels_last:
-        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss_network = _load_loss_network(recipe, recipe.loss_network, recipe.weights, device, channels_last)
     photos = read_photos(
         inputs.photo_files, recipe, memory_gib=photo_memory_gib, device=device, show_progress=show_progress, say=say
     )
     held_out = read_held_out(inputs.held_out_files, say)
     strip = held_out[:STRIP_PHOTOS] if len(held_out) else sample_photos(photos, STRIP_PHOTOS)
-    return Material(photos, held_out, strip, build_loss(recipe, loss_network, inputs.style_image, photos, device))
+    loss = build_loss(recipe, loss_network, inputs.style_image, photos, device)
+    opening_loss = None
+    if recipe.compact_steps > 0 and recipe.loss_network != "compact":
+        compact = _load_loss_network(recipe, "compact", "shipped", device, channels_last)
+        opening_loss = build_loss(recipe, compact, inputs.style_image, photos, device)
+    return Material(photos, held_out, strip, loss, opening_loss)
+
+
+def _load_loss_network(
+    recipe: Recipe, name: str, weights: str, device: torch.device, channels_last: bool
+) -> LossNetwork:
+    loss_network = load_loss_network(
+        name,
+        [*recipe.content_taps, *recipe.style_taps],
+        weights,
+        recipe.pooling,
+        recipe.input_normalisation,
+        recipe.seed,
+        device,
+    )
+    if channels_last:
+        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return loss_network
 
 
 def read_photos(
@@ -184,7 +196,7 @@ def sample_photos(photos: ContentImages, count: int) -> Tensor:
 
 
 def build_loss(
-    recipe: Recipe, loss_network: VGG, style_image: Tensor, photos: ContentImages, device: torch.device
+    recipe: Recipe, loss_network: LossNetwork, style_image: Tensor, photos: ContentImages, device: torch.device
 ) -> PerceptualLoss:
     """The loss that is trained on; its feature variances are those of some of the photos."""
     sample = sample_photos(photos, PHOTOS_FOR_VARIANCE).to(device)

@@ -19,8 +19,8 @@ class Recipe:
     transform_net: str = "realtime"  # or johnson
     width: int = 32  # of the network, in channels
 
-    loss_network: str = "vgg19"  # or vgg16
-    weights: str = "imagenet"  # or imagenet_features, imagenet_or_random, random, or a file
+    loss_network: str = "auto"  # vgg19 where its weights can be had, else compact; or one of vgg19, vgg16, compact
+    weights: str = "imagenet"  # or imagenet_features, shipped (compact), random, or a file
     pooling: str = "max"  # or average
     input_normalisation: str | None = None  # imagenet, caffe; None: what the weights are known to need
 
@@ -38,6 +38,7 @@ class Recipe:
     held_out_photos: int = 64  # kept out of training; never more than a tenth of the folder
 
     steps: int = 1600
+    compact_steps: int = 0  # of them, the first so many with the compact loss network, which is quicker
     learning_rate: float = 5e-3  # of Adam, at its peak
     warmup_steps: int = 50
     cosine: bool = True  # False: the rate stays at its peak
@@ -52,6 +53,7 @@ class Recipe:
             "batch_size": 1,
             "held_out_photos": 0,
             "steps": 1,
+            "compact_steps": 0,
             "warmup_steps": 0,
             "content_weight": 0,
             "style_strength": 0,
@@ -68,6 +70,8 @@ class Recipe:
             raise SettingError(f"average_decay is {self.average_decay}; it must be less than 1")
         if not self.seed < 2**63:
             raise SettingError(f"seed is {self.seed}; it must be less than {2**63}")
+        if self.compact_steps > self.steps:
+            raise SettingError(f"compact_steps is {self.compact_steps}; it must be at most steps, {self.steps}")
         if self.crop_size % 4:
             raise SettingError(f"crop_size is {self.crop_size}; it must be a multiple of 4")
 

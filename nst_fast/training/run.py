@@ -1,5 +1,6 @@
 """One run: everything that changes from step to step, and how it is saved."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Run:
         recipe: of the run.
         identity: plain values that tell whether a saved state belongs to this run.
         loss: on the device of the run.
+        opening_loss: in its place for the recipe's `compact_steps`; None: none.
         folder: of the run.
         initial: whose weights the network starts with; None: random ones, by the recipe's seed.
     """
@@ -70,6 +72,7 @@ class Run:
         loss: PerceptualLoss,
         folder: Path,
         *,
+        opening_loss: PerceptualLoss | None = None,
         initial: TransformNet | None = None,
         device: torch.device,
         autocast_type: torch.dtype | None,
@@ -79,6 +82,7 @@ class Run:
         self.recipe = recipe
         self.identity = dict(identity)
         self.loss = loss
+        self.opening_steps = recipe.compact_steps if opening_loss is not None else 0
         self.state_path = folder / STATE_FILE
         self.device = device
         self.autocast_type = autocast_type
@@ -95,7 +99,9 @@ class Run:
         # float16 gradients underflow without it; it does nothing for the other types.
         self.scaler = torch.amp.GradScaler(device.type, enabled=autocast_type == torch.float16)
         self.guard = DivergenceGuard()
-        self._losses = _compile(self._compute_losses) if compile else self._compute_losses
+        prepare = _compile if compile else lambda compute: compute
+        self._losses = prepare(functools.partial(self._compute_losses, loss))
+        self._opening_losses = prepare(functools.partial(self._compute_losses, opening_loss))
         # Summed where they are computed: reading a number off a GPU each step would stall it.
         self._term_names: list[str] = []
         self._term_sum: Tensor | None = None
@@ -116,7 +122,7 @@ class Run:
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate
-        total, terms = self._losses(photos)
+        total, terms = (self._opening_losses if self.step < self.opening_steps else self._losses)(photos)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         self.scaler.step(self.optimiser)
@@ -171,6 +177,6 @@ class Run:
             "guard": self.guard,
         }
 
-    def _compute_losses(self, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _compute_losses(self, loss: PerceptualLoss, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
-            return self.loss(self.network(photos), photos)
+            return loss(self.network(photos), photos)

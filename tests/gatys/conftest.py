@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst_fast.loss_networks.vgg import VGG
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.loss_networks.weights import build_loss_network
 
 TAPS = {"relu1_1": 1.0, "relu2_1": 1.0}
 
 
 @pytest.fixture(scope="session")
-def loss_network() -> VGG:
+def loss_network() -> LossNetwork:
     return build_loss_network("vgg16", taps=["relu2_1"], weights="random")
 
 

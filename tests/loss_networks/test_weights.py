@@ -14,13 +14,13 @@ import torchvision
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError, WeightsError
-from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.loss_networks.weights import build_loss_network, choose_loss_network
 
 FILE_NAME = "vgg16-397923af.pth"  # torchvision's file of VGG-16
 TAPS = ["relu2_2", "relu1_1"]
 THREE_WAYS_OUT = (
     "three ways out: connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or "
-    ".safetensors), or loss_network.weights=random"
+    ".safetensors), or loss_network=compact, which comes with the program"
 )
 
 
@@ -224,7 +224,7 @@ def test_missing_file(tmp_path):
     for given in (tmp_path / "absent.pth", tmp_path, "imagenett", "~nobody_of_this_name/vgg.pth", "x" * 5000):
         assert message_of(weights=given) == (
             f"loss network weights {str(given)!r} are not a file; give a torchvision-format .pth or .safetensors "
-            f"file, or one of the words imagenet, imagenet_features, imagenet_or_random, random"
+            f"file, or one of the words imagenet, imagenet_features, shipped, random"
         )
 
 
@@ -313,23 +313,24 @@ def test_no_internet(tmp_path, monkeypatch, error):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_fallback_to_random(tmp_path, monkeypatch):
-    """Without the internet `imagenet_or_random` gives what `random` gives, and its name says so."""
+def test_auto_without_the_internet(tmp_path, monkeypatch):
+    """`auto` is VGG-19 where a file is named, and where none can be had the compact network, which is said once."""
     Server(monkeypatch, tmp_path, urllib.error.URLError("no network"))
-    network = build_loss_network("vgg16", taps=TAPS, weights="imagenet_or_random", seed=3)
-    drawn = build_loss_network("vgg16", taps=TAPS, weights="random", seed=3)
-    assert torch.equal(network.layers[3].weight, drawn.layers[3].weight)
-    assert network.weights_name == "random, seed 3"
+    said: list[str] = []
+    assert choose_loss_network("auto", "a.pth", said.append) == ("vgg19", "a.pth")
+    assert choose_loss_network("vgg16", "imagenet", said.append) == ("vgg16", "imagenet")
+    assert said == []
+    assert choose_loss_network("auto", "imagenet", said.append) == ("compact", "shipped")
+    assert len(said) == 1 and said[0].startswith("no weights of VGG-19 are to be had here: ")
 
 
-@pytest.mark.parametrize("word", ["imagenet", "imagenet_or_random"])
-def test_download(tmp_path, monkeypatch, state, image, word, capsys):
+def test_download(tmp_path, monkeypatch, state, image, capsys):
     """A download in torchvision's format is loaded, and kept for the next time."""
     data = as_download(state)
     server = Server(monkeypatch, tmp_path, data)
     name = name_after_content(monkeypatch, torchvision.models.VGG16_Weights.IMAGENET1K_V1, data)
     for _ in range(2):
-        network = build_loss_network("vgg16", taps=TAPS, weights=word)
+        network = build_loss_network("vgg16", taps=TAPS, weights="imagenet")
     assert server.asked == [f"https://download.pytorch.org/models/{name}"]
     assert (tmp_path / "hub" / "checkpoints" / name).read_bytes() == data
     assert network.weights_name == "torchvision IMAGENET1K_V1"

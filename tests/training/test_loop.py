@@ -19,7 +19,7 @@ from nst_fast.data.sampler import cut_centre
 from nst_fast.errors import ImageError, OutputError, SettingError, TrainingError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.losses.perceptual import build_relative_loss, measure_losses
+from nst_fast.losses.perceptual import PerceptualLoss, build_relative_loss, measure_losses
 from nst_fast.run_state import load_state
 from nst_fast.training import preparation, result_file
 from nst_fast.training.loop import Run, TrainingResult, train
@@ -225,6 +225,36 @@ def test_a_network_of_another_shape_cannot_be_started_from(start):
     message = "is a realtime network of width 4, not realtime of width 8; give transform_net=realtime"
     with pytest.raises(SettingError, match=message):
         start("second", replace(RECIPE, width=8), init=checkpoint)
+
+
+def test_the_first_steps_may_be_with_the_compact_network(start, monkeypatch):
+    """`compact_steps` takes so many steps exactly as `loss_network=compact` does, and goes on with the other network.
+
+    Cut on either side of the change, the run ends in the same weights.
+    """
+    compact = replace(RECIPE, loss_network="compact", weights="shipped")
+    mixed = replace(RECIPE, compact_steps=4)
+    seen: dict[str, list[torch.Tensor]] = {}
+    for folder, recipe in (("compact", compact), ("mixed", mixed), ("straight", RECIPE)):
+        with monkeypatch.context() as patch:
+            act_after_step(
+                patch,
+                4,
+                lambda run, folder=folder: seen.update({folder: [p.clone() for p in run.network.parameters()]}),
+            )
+            results = start(folder, recipe)
+        seen[f"{folder}, end"] = weights_of(results)
+    for when, expected in (("", True), (", end", False)):
+        pairs = zip(seen[f"compact{when}"], seen[f"mixed{when}"], strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs) == expected
+    assert not torch.equal(seen["mixed"][0], seen["straight"][0])
+    for number in (2, 5):
+        with monkeypatch.context() as patch:
+            act_after_step(patch, number, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                start(f"cut_{number}", mixed)
+        resumed = weights_of(start(f"cut_{number}", mixed))
+        assert all(torch.equal(a, b) for a, b in zip(resumed, seen["mixed, end"], strict=True))
 
 
 def test_photos_held_out_are_not_trained_on(start, photo_folder, monkeypatch):
@@ -525,8 +555,8 @@ def test_a_damaged_state_is_an_error(start, tmp_path):
 def turn_to_nan_from(monkeypatch, step: int) -> None:
     compute_losses = Run._compute_losses
 
-    def compute_and_spoil(run: Run, photos: torch.Tensor):
-        total, terms = compute_losses(run, photos)
+    def compute_and_spoil(run: Run, loss: PerceptualLoss, photos: torch.Tensor):
+        total, terms = compute_losses(run, loss, photos)
         factor = math.nan if run.step + 1 >= step else 1.0
         return total * factor, {name: term * factor for name, term in terms.items()}
 
@@ -632,7 +662,10 @@ def test_broken_photos_are_told_and_left_out(start, photo_folder):
             "transform_net 'gan' is unknown; allowed: johnson, realtime",
         ),
         ({"recipe": replace(RECIPE, width=6)}, "transform_net.width is 6; it must be a multiple of 4, such as 32"),
-        ({"recipe": replace(RECIPE, loss_network="vgg11")}, "loss network 'vgg11' is unknown; allowed: vgg16, vgg19"),
+        (
+            {"recipe": replace(RECIPE, loss_network="vgg11")},
+            "loss network 'vgg11' is unknown; allowed: vgg16, vgg19, compact",
+        ),
         ({"recipe": replace(RECIPE, pooling="min")}, "pooling 'min' is unknown; allowed: max, average"),
         ({"recipe": replace(RECIPE, normalisation="none")}, "normalisation 'none' is unknown; allowed: relative,"),
         ({"recipe": replace(RECIPE, style_taps={"relu9_1": 1.0})}, "tap 'relu9_1' does not exist in vgg19; allowed: "),

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU; the extra `openvino`."""
 
+import functools
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,23 @@ def open_with_openvino(graph: bytes, *, precision: str, threads: int | None) -> 
             levels.
         threads: None: one for each core.
     """
-    import openvino
-
-    core = openvino.Core()
+    core = _find_core()
     hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision], "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = str(threads)
     return _Compiler(core, core.read_model(graph), hints).run
+
+
+@functools.cache
+def _find_core() -> "openvino.Core":
+    """One for the whole process, which is never destroyed.
+
+    Each gives the thread that makes it a stack of its own for signals, and takes the memory of that away again when
+    it ends, in whatever order and thread: with two of them Ctrl-C then ended in a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class _Compiler:

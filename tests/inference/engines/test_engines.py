@@ -1,5 +1,8 @@
 """Every engine against PyTorch."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -142,3 +145,29 @@ def test_compiled_pytorch(network, reference):
     for seed in range(3):
         pixels = noise(21, 30, seed=seed)[0]
         assert level_difference(steady.stylize_pixels(pixels), expected.stylize_pixels(pixels)) <= 1
+
+
+INTERRUPTED_SCRIPT = """
+import gc, signal
+import numpy as np
+from nst_fast.inference.stylizer import Stylizer
+from nst_fast.transform_nets import RealtimeNet
+
+stylizers = [Stylizer(RealtimeNet(width=4), engine="openvino", device="cpu") for _ in range(2)]
+for number in range(2):
+    stylizers[number].stylize_pixels(np.zeros((32, 32, 3), np.uint8))
+while stylizers:
+    del stylizers[0]
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_after_openvino_is_an_interrupt():
+    """Where two of them have come and gone, the first before the second, Ctrl-C is no segmentation fault."""
+    pytest.importorskip("openvino")
+    process = subprocess.run([sys.executable, "-c", INTERRUPTED_SCRIPT], capture_output=True, text=True)
+    assert (process.stdout, process.returncode) == ("interrupted\n", 0), process.stderr

@@ -6,7 +6,7 @@ import torchvision
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.loss_networks.vgg import INPUT_NORMALISATIONS, VGG, list_convolutions
+from nst_fast.loss_networks.network import INPUT_NORMALISATIONS, LossNetwork, list_convolutions
 
 ARCHITECTURES = ("vgg16", "vgg19")
 DEEPEST = {"vgg16": "relu5_3", "vgg19": "relu5_4"}
@@ -48,16 +48,16 @@ def name_relus(features: nn.Sequential) -> dict[str, int]:
     return names
 
 
-def build_twin(features: nn.Sequential, architecture: str, **arguments: str) -> VGG:
+def build_twin(features: nn.Sequential, architecture: str, **arguments: str) -> LossNetwork:
     """Ours with the weights of `features`, matched by order alone."""
-    network = VGG(architecture, [DEEPEST[architecture]], **arguments)
+    network = LossNetwork(architecture, [DEEPEST[architecture]], **arguments)
     theirs = [module for module in features if isinstance(module, nn.Conv2d)]
     for ours, original in zip(network.layers, theirs, strict=True):
         ours.load_state_dict(original.state_dict())
     return network
 
 
-def count_runs(network: VGG) -> list[int]:
+def count_runs(network: LossNetwork) -> list[int]:
     """For each layer how often it ran since this call; the list goes on counting."""
     runs = [0] * len(network.layers)
 
@@ -107,7 +107,7 @@ def test_caffe_input_is_that_of_torchvisions_release():
     assert mean == tuple(transforms.mean)
     assert deviation == pytest.approx(tuple(transforms.std), rel=1e-6)
     image = random_image(8, 8)
-    network = VGG("vgg16", ["relu1_1"], input_normalisation="caffe")
+    network = LossNetwork("vgg16", ["relu1_1"], input_normalisation="caffe")
     nn.init.dirac_(network.layers[0].weight)
     nn.init.zeros_(network.layers[0].bias)
     expected = (image * 255 - torch.tensor(mean).view(1, 3, 1, 1) * 255).relu()
@@ -116,7 +116,7 @@ def test_caffe_input_is_that_of_torchvisions_release():
 
 def test_nothing_deeper_is_built():
     """A network is cut after the deepest tap it is built for."""
-    network = VGG("vgg19", ["relu1_2", "relu3_1", "relu2_2"])
+    network = LossNetwork("vgg19", ["relu1_2", "relu3_1", "relu2_2"])
     assert network.taps == ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"]
     assert len(network.layers) == 5
 
@@ -124,7 +124,7 @@ def test_nothing_deeper_is_built():
 @pytest.mark.parametrize(("asked", "layers"), [(["relu1_1"], 1), (["relu2_1", "relu1_2"], 3), (["relu3_2"], 6)])
 def test_nothing_deeper_is_computed(asked, layers):
     """A pass runs each layer down to the deepest tap asked for once, and no other."""
-    network = VGG("vgg16", ["relu3_3"])
+    network = LossNetwork("vgg16", ["relu3_3"])
     runs = count_runs(network)
     activations = network(random_image(16, 16), asked)
     assert sorted(activations) == sorted(asked)
@@ -161,7 +161,7 @@ def run_features(features: nn.Sequential, image: Tensor) -> Tensor:
 @pytest.mark.parametrize(("tap", "least"), [("relu1_2", 1), ("relu2_1", 2), ("relu4_1", 8), ("relu5_1", 16)])
 def test_picture_too_small(tap, least):
     """A side of one activation's stride is enough for a tap; one pixel less is an error that gives both sizes."""
-    network = VGG("vgg19", ["relu5_1"])
+    network = LossNetwork("vgg19", ["relu5_1"])
     assert network(torch.rand(1, 3, least, 40), [tap])[tap].shape[2:] == (1, 40 // least)
     with pytest.raises(ImageError) as caught:
         network(torch.rand(1, 3, 40, least - 1), [tap])
@@ -174,8 +174,8 @@ def test_picture_too_small(tap, least):
 def test_unknown_architecture():
     """An unknown loss network is answered with the list and the nearest."""
     with pytest.raises(SettingError) as caught:
-        VGG("vgg-19", ["relu1_1"])
-    assert str(caught.value) == "loss network 'vgg-19' is unknown; allowed: vgg16, vgg19 (nearest: vgg19)"
+        LossNetwork("vgg-19", ["relu1_1"])
+    assert str(caught.value) == "loss network 'vgg-19' is unknown; allowed: vgg16, vgg19, compact (nearest: vgg19)"
 
 
 def test_unknown_tap():
@@ -185,30 +185,30 @@ def test_unknown_tap():
         "relu5_1, relu5_2, relu5_3"
     )
     with pytest.raises(SettingError) as caught:
-        VGG("vgg16", ["relu1_1", "conv3_3"])
+        LossNetwork("vgg16", ["relu1_1", "conv3_3"])
     assert str(caught.value) == f"tap 'conv3_3' does not exist in vgg16; allowed: {every}"
     with pytest.raises(SettingError, match=r"tap 'relu33' does not exist in vgg16; .* \(nearest: relu3_3\)"):
-        VGG("vgg16", ["relu33"])
+        LossNetwork("vgg16", ["relu33"])
     with pytest.raises(SettingError, match="tap 'relu3_4' does not exist in vgg16"):
-        VGG("vgg16", ["relu3_4"])
-    assert VGG("vgg19", ["relu3_4"]).taps[-1] == "relu3_4"
+        LossNetwork("vgg16", ["relu3_4"])
+    assert LossNetwork("vgg19", ["relu3_4"]).taps[-1] == "relu3_4"
     with pytest.raises(SettingError) as caught:
-        VGG("vgg16", [])
+        LossNetwork("vgg16", [])
     assert str(caught.value) == f"no tap of vgg16 was given; allowed: {every}"
 
 
 def test_tap_that_was_cut_off():
     """A tap deeper than the network was built for is an error that lists what it has."""
     with pytest.raises(SettingError) as caught:
-        VGG("vgg16", ["relu1_2"])(random_image(16, 16), ["relu2_1", "relu1_1"])
+        LossNetwork("vgg16", ["relu1_2"])(random_image(16, 16), ["relu2_1", "relu1_1"])
     assert str(caught.value) == "tap 'relu2_1' was not built; this loss network has relu1_1, relu1_2"
 
 
 def test_unknown_pooling_and_input_normalisation():
     """Unknown words for pooling and for the normalisation of the input are answered with the allowed ones."""
     with pytest.raises(SettingError) as caught:
-        VGG("vgg16", ["relu1_1"], pooling="mean")
+        LossNetwork("vgg16", ["relu1_1"], pooling="mean")
     assert str(caught.value) == "pooling 'mean' is unknown; allowed: max, average"
     with pytest.raises(SettingError) as caught:
-        VGG("vgg16", ["relu1_1"], input_normalisation="keras")
+        LossNetwork("vgg16", ["relu1_1"], input_normalisation="keras")
     assert str(caught.value) == "input_normalisation 'keras' is unknown; allowed: imagenet, caffe"

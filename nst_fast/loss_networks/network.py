@@ -1,4 +1,14 @@
-"""VGG-16 and VGG-19 as fixed loss networks with named taps (Simonyan and Zisserman 2014, arXiv 1409.1556)."""
+"""The fixed loss networks with named taps: VGG-16 and VGG-19 (Simonyan and Zisserman 2014, arXiv 1409.1556), and
+`compact`, a small network of the same make that was distilled from VGG-19 and stands in for it.
+
+The taps of `compact` are emitted in VGG's metric. With P the projection by which the distillation predicts VGG's
+activations v from the network's own activations s (v ~ P s), and P = Q R with orthonormal columns of Q,
+
+    |P s - P t|^2 = |R s - R t|^2      and      |P G P^T - P H P^T|_F = |R G R^T - R H R^T|_F
+
+for any s, t, and any Gram matrices G, H. So a tap gives R s, which has as many channels as s, and the content and
+style losses of these are those of VGG's predicted activations.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -9,8 +19,21 @@ from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError, nearest_name
 
-CONVOLUTIONS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
+
+class Architecture(NamedTuple):
+    """Blocks of 3x3 convolutions, each with a ReLU; max pooling halves the sides between two blocks."""
+
+    convolutions_per_block: tuple[int, ...]
+    channels_per_block: tuple[int, ...]
+    # The convolutions at the start of a block that have no tap, since nothing in VGG is comparable with them.
+    without_tap: tuple[int, ...]
+
+
+ARCHITECTURES = {
+    "vgg16": Architecture((2, 2, 3, 3, 3), (64, 128, 256, 512, 512), (0, 0, 0, 0, 0)),
+    "vgg19": Architecture((2, 2, 4, 4, 4), (64, 128, 256, 512, 512), (0, 0, 0, 0, 0)),
+    "compact": Architecture((1, 2, 3, 2), (24, 48, 96, 160), (0, 1, 1, 1)),
+}
 
 # What the first convolution expects for an image in [0, 1]: subtract the mean, divide by the deviation.
 INPUT_NORMALISATIONS = {
@@ -21,9 +44,9 @@ INPUT_NORMALISATIONS = {
 
 
 class Convolution(NamedTuple):
-    """One 3x3 convolution of VGG: its tap, its place in torchvision's `features`, its channels, its stride."""
+    """One 3x3 convolution: its tap, its place in `features` of torchvision's format, its channels, its stride."""
 
-    tap: str
+    tap: str | None
     features_index: int
     in_channels: int
     out_channels: int
@@ -32,20 +55,22 @@ class Convolution(NamedTuple):
 
 
 def list_convolutions(architecture: str) -> list[Convolution]:
-    """Every convolution of `vgg16` or `vgg19` in order; the tap `relu3_2` is the output of its ReLU."""
-    if architecture not in CONVOLUTIONS_PER_BLOCK:
+    """Every convolution of one of ARCHITECTURES in order; the tap `relu3_2` is the output of its ReLU."""
+    if architecture not in ARCHITECTURES:
         raise SettingError(
-            f"loss network {architecture!r} is unknown; allowed: {', '.join(CONVOLUTIONS_PER_BLOCK)}"
-            f"{nearest_name(architecture, list(CONVOLUTIONS_PER_BLOCK))}"
+            f"loss network {architecture!r} is unknown; allowed: {', '.join(ARCHITECTURES)}"
+            f"{nearest_name(architecture, list(ARCHITECTURES))}"
         )
+    shape = ARCHITECTURES[architecture]
     convolutions = []
     features_index, in_channels = 0, 3
-    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[architecture]):
+    for block, count in enumerate(shape.convolutions_per_block):
+        out_channels = shape.channels_per_block[block]
         for position in range(count):
-            out_channels = CHANNELS_PER_BLOCK[block]
+            number = position + 1 - shape.without_tap[block]
             convolutions.append(
                 Convolution(
-                    f"relu{block + 1}_{position + 1}",
+                    f"relu{block + 1}_{number}" if number > 0 else None,
                     features_index,
                     in_channels,
                     out_channels,
@@ -59,9 +84,14 @@ def list_convolutions(architecture: str) -> list[Convolution]:
     return convolutions
 
 
+def list_taps(architecture: str) -> list[str]:
+    """The taps of one of ARCHITECTURES, from shallow to deep."""
+    return [convolution.tap for convolution in list_convolutions(architecture) if convolution.tap is not None]
+
+
 def check_taps(architecture: str, taps: Iterable[str]) -> None:
     """Raises SettingError, with the list of taps, if one of `taps` does not exist or there is none."""
-    known = [convolution.tap for convolution in list_convolutions(architecture)]
+    known = list_taps(architecture)
     taps = list(taps)
     if not taps:
         raise SettingError(f"no tap of {architecture} was given; allowed: {', '.join(known)}")
@@ -72,13 +102,13 @@ def check_taps(architecture: str, taps: Iterable[str]) -> None:
             )
 
 
-class VGG(nn.Module):
-    """A fixed VGG that gives the activations at named taps; cut after the deepest of them.
+class LossNetwork(nn.Module):
+    """A fixed network that gives the activations at named taps; cut after the deepest of them.
 
     Its weights never collect gradients; gradients with respect to the image pass through it.
 
     Args:
-        architecture: `vgg16` or `vgg19`.
+        architecture: a key of ARCHITECTURES.
         taps: the taps that will ever be asked for, such as `relu3_2`; what lies deeper is not built.
         pooling: `max` as trained, or `average`, which Gatys et al. 2016 (section 2) found to give smoother pictures.
         input_normalisation: a key of INPUT_NORMALISATIONS; it belongs to the weights.
@@ -110,6 +140,14 @@ class VGG(nn.Module):
         depth = max(i for i, convolution in enumerate(every) if convolution.tap in taps)
         self.convolutions = every[: depth + 1]
         self.layers = nn.ModuleList(nn.Conv2d(c.in_channels, c.out_channels, 3, padding=1) for c in self.convolutions)
+        # Only `compact` has them: R of the module's docstring, for each tap.
+        self.metrics = nn.ModuleDict(
+            {
+                c.tap: nn.Conv2d(c.out_channels, c.out_channels, 1, bias=False)
+                for c in self.convolutions
+                if architecture == "compact" and c.tap is not None
+            }
+        )
         mean, deviation = INPUT_NORMALISATIONS[input_normalisation]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
@@ -119,7 +157,7 @@ class VGG(nn.Module):
     @property
     def taps(self) -> list[str]:
         """The taps that can be asked for, from shallow to deep."""
-        return [convolution.tap for convolution in self.convolutions]
+        return [convolution.tap for convolution in self.convolutions if convolution.tap is not None]
 
     def forward(self, image: Tensor, taps: Iterable[str]) -> Mapping[str, Tensor]:
         """The activations at `taps`; nothing deeper than the deepest of them is computed.
@@ -129,12 +167,17 @@ class VGG(nn.Module):
             taps: names out of `self.taps`.
 
         Returns:
-            For each tap a tensor of shape (B, C, H // stride, W // stride), non-negative.
+            For each tap a tensor of shape (B, C, H // stride, W // stride); of a VGG non-negative.
 
         Raises:
             SettingError: a tap that this network was not built with.
             ImageError: the image is smaller than one activation of the deepest tap.
         """
+        activations = self.activate(image, taps)
+        return {tap: self.metrics[tap](hidden) for tap, hidden in activations.items()} if self.metrics else activations
+
+    def activate(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
+        """As `forward`, but of `compact` the activations themselves, non-negative, instead of their metric."""
         wanted = set(taps)
         if unknown := wanted - set(self.taps):
             raise SettingError(f"tap {min(unknown)!r} was not built; this loss network has {', '.join(self.taps)}")
@@ -153,7 +196,7 @@ class VGG(nn.Module):
                 hidden = pool(hidden, 2)
             # In place: a convolution's gradient needs its input, never its output.
             hidden = F.relu_(layer(hidden))
-            if convolution.tap in wanted:
+            if convolution.tap is not None and convolution.tap in wanted:
                 activations[convolution.tap] = hidden
                 wanted.remove(convolution.tap)
                 if not wanted:

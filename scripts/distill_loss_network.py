@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Distil the compact loss network from VGG-19: what checkpoints/loss_networks/compact.safetensors was made with.
+
+    python scripts/distill_loss_network.py --photos photos/ --paintings a.jpg b.jpg c.jpg --output runs/compact
+
+The same command again continues a run that was cut. A student that only sees photos and paintings is soon cheated: the
+transformation network trained against it finds pictures that please it and not VGG. So the distillation is on-policy:
+beside it transformation networks (the policies) train against the student of that moment, each for a painting of its
+own, begun anew now and then; the pictures that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
+"""
+
+import argparse
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from nst_fast.loss_networks.compact import TAPS, CompactNet
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nst_fast.atomic_files import replace_atomically
+from nst_fast.data.content_images import ContentImages, hold_out_photos, list_photos
+from nst_fast.data.sampler import iterate_batches
+from nst_fast.images import load_image
+from nst_fast.interruption import Interruption
+from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.losses.content import measure_feature_variance
+from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.style import gram_matrix
+from nst_fast.run_state import check_same_recipe, load_state, restore_parts, save_state
+from nst_fast.training.preparation import read_held_out
+from nst_fast.training.schedule import learning_rate_at
+from nst_fast.training.weight_average import WeightAverage
+from nst_fast.transform_nets import build_transform_net
+
+CROP = 128
+POLICIES = 2
+SAVE_EVERY_STEPS = 200
+LOG_EVERY_STEPS = 50
+PHOTO_AS_PAINTING = 0.3  # share of the policies that paint in the manner of a photo
+STYLE_SHORT_SIDE = 256
+
+
+class Student(nn.Module):
+    """The compact network with the projections from its activations to those of VGG-19.
+
+    Args:
+        scale: by tap, the mean square of VGG's activations over photos.
+    """
+
+    def __init__(self, scale: dict[str, float]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.network = CompactNet().requires_grad_(True)
+        for convolution in self.network.convolutions:
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)
+        channels = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu3_2": 256, "relu4_1": 512}
+        # In units of VGG's root mean square, so that one learning rate suits them all.
+        self._projections = nn.ParameterDict(
+            {
+                tap: nn.Parameter(torch.randn(channels[tap], metric.in_channels) / metric.in_channels**0.5)
+                for tap, metric in self.network.metrics.items()
+            }
+        )
+        self.network.metrics.requires_grad_(False)
+
+    def projection(self, tap: str) -> Tensor:
+        """From the network's activations to VGG's: shape (channels of VGG, channels of the network)."""
+        return self._projections[tap] * self.scale[tap] ** 0.5
+
+    @torch.no_grad()
+    def settle_metrics(self) -> None:
+        """Let the taps give activations in VGG's metric, by the projections of this moment."""
+        for tap, metric in self.network.metrics.items():
+            triangle = torch.linalg.qr(self.projection(tap), mode="r").R
+            metric.weight.copy_(triangle[:, :, None, None])
+
+
+class Policy:
+    """A transformation network that is trained against the student for one painting, for a while."""
+
+    def __init__(self, student: Student, painting: Tensor, lifetime: int, variance: dict[str, float]) -> None:
+        self.student = student
+        self.painting = painting
+        self.lifetime = lifetime
+        self.variance = variance
+        self.age = 0
+        self.network = build_transform_net("realtime", width=32).to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), 5e-3, fused=True)
+        self.loss: PerceptualLoss | None = None
+
+    def paint_and_learn(self, photos: Tensor) -> Tensor:
+        """A step of training on photos (B, 3, H, W); what it painted, before the step."""
+        if self.age % 20 == 0:  # the student has moved
+            self.student.settle_metrics()
+            self.loss = PerceptualLoss(self.student.network, self.painting, feature_variance=self.variance)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(self.age, steps=self.lifetime, peak=5e-3, warmup_steps=20)
+        painted = self.network(photos)
+        total, _ = self.loss(painted, photos)
+        self.optimiser.zero_grad()
+        total.backward(inputs=list(self.network.parameters()))
+        self.optimiser.step()
+        self.age += 1
+        return painted.detach().clamp(0, 1)
+
+
+def disguise(painting: Tensor, generator: random.Random) -> Tensor:
+    """The painting mirrored, its colour channels exchanged, or inverted: another painting, to a loss network."""
+    painting = painting[generator.sample(range(3), 3)] if generator.random() < 0.6 else painting
+    painting = painting.flip(generator.choice([1, 2])) if generator.random() < 0.7 else painting
+    return 1 - painting if generator.random() < 0.2 else painting
+
+
+def disturb(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures with noise of one of three grains, strong in some and weak in others, clipped to [0, 1]."""
+    noise = torch.zeros_like(pictures)
+    for picture in noise:
+        grain = int(torch.randint(0, 3, (), generator=generator))
+        size = CROP // 2**grain
+        field = torch.randn(1, 3, size, size, generator=generator)
+        strength = 0.3 * float(torch.rand((), generator=generator)) ** 2
+        picture += strength * F.interpolate(field, (CROP, CROP), mode="nearest")[0]
+    return (pictures + noise).clamp(0, 1)
+
+
+def crop(painting: Tensor, generator: torch.Generator) -> Tensor:
+    """A square of CROP pixels of a painting."""
+    top, left = (int(torch.randint(0, side - CROP + 1, (), generator=generator)) for side in painting.shape[1:])
+    return painting[:, top : top + CROP, left : left + CROP]
+
+
+def compare(student: Student, teacher: LossNetwork, pictures: Tensor) -> dict[str, Tensor]:
+    """How far the student is from VGG on each of the pictures: by tap the features, and the Gram matrices.
+
+    Both relative: to the mean square of VGG's activations over photos, and to the squared norm of its Gram matrix.
+    """
+    with torch.no_grad():
+        targets = teacher(pictures, TAPS)
+    errors = {}
+    for tap, hidden in student.network.activate(pictures, TAPS).items():
+        projection = student.projection(tap)
+        predicted = F.conv2d(hidden, projection[:, :, None, None])
+        errors[f"features.{tap}"] = (predicted - targets[tap]).square().mean((1, 2, 3)) / student.scale[tap]
+        gram = gram_matrix(targets[tap])
+        own = projection @ gram_matrix(hidden) @ projection.T
+        errors[f"gram.{tap}"] = (own - gram).square().sum((1, 2)) / gram.square().sum((1, 2))
+    return errors
+
+
+def distil(options: argparse.Namespace) -> None:
+    """The whole run, from wherever it stands."""
+    torch.manual_seed(options.seed)
+    teacher = build_loss_network(
+        "vgg19", taps=list(TAPS), weights=os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet")
+    ).to(memory_format=torch.channels_last)
+    files, held_out_files = hold_out_photos(list_photos(options.photos), options.photos, 64)
+    photos = ContentImages(files, CROP * 2)
+    photos.read_into_memory(os.cpu_count() or 1)
+    held_out = read_held_out(held_out_files[:16], print)
+    paintings = [load_image(path, short_side=STYLE_SHORT_SIDE) for path in options.paintings]
+
+    with torch.no_grad():
+        activations = teacher(held_out.contiguous(memory_format=torch.channels_last), TAPS)
+    student = Student({tap: float(features.square().mean()) for tap, features in activations.items()})
+    del activations
+    student.network.to(memory_format=torch.channels_last)
+    trained = [*student.network.convolutions.parameters(), *student._projections.parameters()]
+    optimiser = torch.optim.Adam(trained, options.learning_rate, fused=True)
+    average = WeightAverage(student, 0.99)
+    parts = {"student": student, "average": average, "optimiser": optimiser}
+    recipe = {key: getattr(options, key) for key in ("steps", "learning_rate", "seed", "gram")}
+    state_path = options.output / "state.pt"
+    start = 0
+    if state_path.exists():
+        state = load_state(state_path)
+        check_same_recipe(state["recipe"], recipe, options.output)
+        restore_parts(state, parts)
+        start = state["step"]
+        print(f"going on at step {start}", flush=True)
+
+    chance = random.Random(options.seed + start)
+    generator = torch.Generator().manual_seed(options.seed + start)
+    policies: list[Policy | None] = [None] * POLICIES
+    batches = iterate_batches(
+        photos, crop_size=CROP, batch_size=5, seed=options.seed, steps=range(start, options.steps), workers=0
+    )
+    sums: dict[str, float] = {}
+    began = time.monotonic()
+    with Interruption() as interruption:
+        for step, batch in enumerate(batches, start):
+            number = step % POLICIES
+            policy = policies[number]
+            if policy is None or policy.age >= policy.lifetime:
+                as_painting = chance.random() < PHOTO_AS_PAINTING
+                painting = batch[4] if as_painting else disguise(chance.choice(paintings), chance)
+                student.settle_metrics()
+                with torch.no_grad():
+                    variance = measure_feature_variance(student.network, held_out[:8].split(4), ["relu3_2"])
+                policy = Policy(student, painting, chance.choice([60, 120, 250, 500]), dict(variance))
+                policies[number] = policy
+            painted = policy.paint_and_learn(batch[:3].contiguous(memory_format=torch.channels_last))
+            pictures = torch.stack(
+                [
+                    *painted[:2],
+                    *disturb(torch.stack([painted[2].lerp(batch[2], chance.random() ** 2), batch[3]]), generator),
+                    batch[4],
+                    crop(disguise(chance.choice(paintings), chance), generator),
+                ]
+            ).contiguous(memory_format=torch.channels_last)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate_at(step, steps=options.steps, peak=options.learning_rate, warmup_steps=100)
+            errors = compare(student, teacher, pictures)
+            features = sum(errors[f"features.{tap}"].mean() for tap in TAPS)
+            grams = sum(errors[f"gram.{tap}"].clamp(max=4).mean() for tap in TAPS)
+            optimiser.zero_grad()
+            (features + options.gram * grams).backward(inputs=trained)
+            nn.utils.clip_grad_norm_(trained, 5.0)
+            optimiser.step()
+            average.update(student)
+            for name, error in errors.items():
+                sums[f"painted.{name}"] = sums.get(f"painted.{name}", 0) + float(error.detach()[:2].mean())
+                sums[f"photos.{name}"] = sums.get(f"photos.{name}", 0) + float(error.detach()[4])
+            done = step + 1
+            if done % LOG_EVERY_STEPS == 0:
+                mean = {name: value / LOG_EVERY_STEPS for name, value in sums.items()}
+                sums = {}
+                shown = "; ".join(
+                    f"{kind} " + " ".join(f"{mean[f'{kind}.{tap}']:.3f}" for tap in TAPS)
+                    for kind in ("painted.features", "painted.gram", "photos.features", "photos.gram")
+                )
+                print(
+                    f"{done} of {options.steps}, {(time.monotonic() - began) / (done - start):.2f} s a step: {shown}",
+                    flush=True,
+                )
+            ends = done == options.steps or interruption.signal_number is not None
+            if done % SAVE_EVERY_STEPS == 0 or ends:
+                save_state(state_path, recipe=recipe, step=done, parts=parts)
+                save_network(average.network, options.output / "compact.safetensors", done, held_out, teacher)
+            if interruption.signal_number is not None:
+                break
+    interruption.act()
+
+
+@torch.no_grad()
+def save_network(student: Student, path: Path, steps: int, held_out: Tensor, teacher: LossNetwork) -> None:
+    """Write the network in float16, with where it is from and how far it is from VGG on photos held out."""
+    student.settle_metrics()
+    errors = compare(student, teacher, held_out)
+    metadata = {
+        "origin": "distilled from VGG-19 (Simonyan and Zisserman 2014) by scripts/distill_loss_network.py",
+        "licence": "CC BY 4.0, as the weights of VGG-19",
+        "steps": steps,
+        "held_out": {name: round(float(error.mean()), 4) for name, error in errors.items()},
+    }
+    weights = {name: value.half().contiguous() for name, value in student.network.state_dict().items()}
+    with replace_atomically(path) as temporary:
+        safetensors.torch.save_file(weights, temporary, metadata={"nst_fast": json.dumps(metadata)})
+
+
+def main() -> None:
+    """Run it; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--paintings", type=Path, nargs="+", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--gram", type=float, default=0.5, help="weight of the Gram matrices beside the features")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    distil(options)
+
+
+if __name__ == "__main__":
+    main()
