@@ -18,7 +18,6 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from nst_fast.loss_networks.compact import TAPS, CompactNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +26,7 @@ from nst_fast.data.content_images import ContentImages, hold_out_photos, list_ph
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.images import load_image
 from nst_fast.interruption import Interruption
-from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.loss_networks.network import LossNetwork, list_taps
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
@@ -38,6 +37,7 @@ from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
 from nst_fast.transform_nets import build_transform_net
 
+TAPS = list_taps("compact")
 CROP = 128
 POLICIES = 2
 SAVE_EVERY_STEPS = 200
@@ -53,13 +53,11 @@ class Student(nn.Module):
         scale: by tap, the mean square of VGG's activations over photos.
     """
 
-    def __init__(self, scale: dict[str, float]) -> None:
+    def __init__(self, scale: dict[str, float], seed: int) -> None:
         super().__init__()
         self.scale = scale
-        self.network = CompactNet().requires_grad_(True)
-        for convolution in self.network.convolutions:
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            nn.init.zeros_(convolution.bias)
+        self.network = build_loss_network("compact", taps=TAPS, weights="random", seed=seed)
+        self.network.layers.requires_grad_(True)
         channels = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu3_2": 256, "relu4_1": 512}
         # In units of VGG's root mean square, so that one learning rate suits them all.
         self._projections = nn.ParameterDict(
@@ -68,7 +66,6 @@ class Student(nn.Module):
                 for tap, metric in self.network.metrics.items()
             }
         )
-        self.network.metrics.requires_grad_(False)
 
     def projection(self, tap: str) -> Tensor:
         """From the network's activations to VGG's: shape (channels of VGG, channels of the network)."""
@@ -168,10 +165,10 @@ def distil(options: argparse.Namespace) -> None:
 
     with torch.no_grad():
         activations = teacher(held_out.contiguous(memory_format=torch.channels_last), TAPS)
-    student = Student({tap: float(features.square().mean()) for tap, features in activations.items()})
+    student = Student({tap: float(features.square().mean()) for tap, features in activations.items()}, options.seed)
     del activations
     student.network.to(memory_format=torch.channels_last)
-    trained = [*student.network.convolutions.parameters(), *student._projections.parameters()]
+    trained = [*student.network.layers.parameters(), *student._projections.parameters()]
     optimiser = torch.optim.Adam(trained, options.learning_rate, fused=True)
     average = WeightAverage(student, 0.99)
     parts = {"student": student, "average": average, "optimiser": optimiser}
@@ -259,7 +256,14 @@ def save_network(student: Student, path: Path, steps: int, held_out: Tensor, tea
         "steps": steps,
         "held_out": {name: round(float(error.mean()), 4) for name, error in errors.items()},
     }
-    weights = {name: value.half().contiguous() for name, value in student.network.state_dict().items()}
+    network = student.network
+    weights = {
+        f"features.{convolution.features_index}.{kind}": getattr(layer, kind)
+        for convolution, layer in zip(network.convolutions, network.layers, strict=True)
+        for kind in ("weight", "bias")
+    }
+    weights |= {f"metrics.{tap}.weight": metric.weight for tap, metric in network.metrics.items()}
+    weights = {name: value.half().contiguous() for name, value in weights.items()}
     with replace_atomically(path) as temporary:
         safetensors.torch.save_file(weights, temporary, metadata={"nst_fast": json.dumps(metadata)})
 

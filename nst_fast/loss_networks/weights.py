@@ -205,6 +205,7 @@ def _draw_random_weights(network: LossNetwork, seed: int) -> None:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(layer.bias)
     for metric in network.metrics.values():
+        assert isinstance(metric, nn.Conv2d)
         nn.init.dirac_(metric.weight)  # the activations as they are
     network.weights_name = f"random, seed {seed}"
 

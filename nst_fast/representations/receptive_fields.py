@@ -38,5 +38,6 @@ def list_receptive_fields(architecture: str, height: int, width: int) -> list[Re
             stride *= _POOL
             height, width = height // _POOL, width // _POOL
         side += (_KERNEL - 1) * stride
-        fields.append(ReceptiveField(convolution.tap, side, stride, height, width, convolution.out_channels))
+        if convolution.tap is not None:
+            fields.append(ReceptiveField(convolution.tap, side, stride, height, width, convolution.out_channels))
     return fields

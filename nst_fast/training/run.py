@@ -101,7 +101,7 @@ class Run:
         self.guard = DivergenceGuard()
         prepare = _compile if compile else lambda compute: compute
         self._losses = prepare(functools.partial(self._compute_losses, loss))
-        self._opening_losses = prepare(functools.partial(self._compute_losses, opening_loss))
+        self._opening_losses = prepare(functools.partial(self._compute_losses, opening_loss or loss))
         # Summed where they are computed: reading a number off a GPU each step would stall it.
         self._term_names: list[str] = []
         self._term_sum: Tensor | None = None
