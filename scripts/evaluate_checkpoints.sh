@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How good the shipped networks are, as the README's table: scripts/evaluate_checkpoints.sh PAINTINGS PHOTOS [key=value ...]
 #
-# PAINTINGS holds a NAME.jpg for each shipped NAME, PHOTOS is the folder that was trained on; key=value goes to each
+# PAINTINGS holds a NAME.jpg for each shipped NAME or NAME_johnson, PHOTOS is the folder that was trained on; key=value goes to each
 # nst-fast evaluate. Half an hour for each network on two cores, minutes on a GPU. What was cut is continued;
 # overwrite=true begins anew. NST_FAST_VGG19_WEIGHTS names the weights of VGG-19, if they are not to be downloaded.
 set -euo pipefail
@@ -13,7 +13,7 @@ folders=()
 for checkpoint in checkpoints/*.safetensors; do
     name=$(basename -- "$checkpoint" .safetensors)
     folders+=("evaluations/shipped/$name")
-    .venv/bin/nst-fast evaluate checkpoint="$name" style="$paintings/$name.jpg" content="$photos" \
+    .venv/bin/nst-fast evaluate checkpoint="$name" style="$paintings/${name%_johnson}.jpg" content="$photos" \
         output="evaluations/shipped/$name" "$@"
 done
 .venv/bin/python scripts/tabulate_evaluations.py "${folders[@]}"

@@ -16,14 +16,16 @@ import os
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from nst_fast.checkpoint import list_shipped_checkpoints, load_checkpoint
 from nst_fast.gatys.optimize import optimize_image
 from nst_fast.gatys.plan import Plan
-from nst_fast.images import load_image, resize, size_for_long_side, to_uint8
+from nst_fast.images import load_image, resize, size_for_long_side
 from nst_fast.inference.stylizer import Stylizer
+from nst_fast.sheets import draw_sheet
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "docs" / "examples" / "photos"
@@ -31,7 +33,6 @@ PICTURES = ROOT / "docs" / "pictures"
 GALLERY_PHOTOS = ("china", "astronaut", "chelsea")
 STRENGTHS_PHOTO = "china"
 PAINTING = ROOT / "docs" / "examples" / "painting.jpg"
-GAP, LABEL_HEIGHT = 6, 26
 
 
 def load_photo(name: str, long_side: int) -> Tensor:
@@ -40,52 +41,31 @@ def load_photo(name: str, long_side: int) -> Tensor:
     return resize(photo, *size_for_long_side(photo.shape[1], photo.shape[2], long_side))
 
 
-def lay_out(columns: dict[str, list[Tensor]]) -> Image.Image:
-    """Columns of pictures, each (3, H, W), of one height within a row, each column under its label."""
-    widths = [max(picture.shape[2] for picture in pictures) for pictures in columns.values()]
-    heights = [picture.shape[1] for picture in next(iter(columns.values()))]
-    width = sum(widths) + GAP * (len(widths) - 1)
-    height = LABEL_HEIGHT + sum(heights) + GAP * (len(heights) - 1)
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=16)
-    left = 0
-    for (label, pictures), column_width in zip(columns.items(), widths, strict=True):
-        draw.text((left + 2, 3), label, "black", font)
-        top = LABEL_HEIGHT
-        for picture, row_height in zip(pictures, heights, strict=True):
-            sheet.paste(Image.fromarray(to_uint8(picture)), (left, top))
-            top += row_height + GAP
-        left += column_width + GAP
-    return sheet
-
-
-def make_gallery(long_side: int) -> Image.Image:
-    """The bundled photos and what each shipped network makes of them."""
+def make_gallery(long_side: int) -> np.ndarray:
+    """The bundled photos, and below them a row for each shipped network: what it makes of them."""
     photos = [load_photo(name, long_side) for name in GALLERY_PHOTOS]
-    columns = {"photo": photos}
+    rows = [[("photo" if number == 0 else "", photo) for number, photo in enumerate(photos)]]
     for name, path in list_shipped_checkpoints().items():
-        checkpoint = load_checkpoint(path)
-        stylizer = Stylizer(checkpoint)
-        columns[str(checkpoint.info.style.get("title", name))] = [stylizer.stylize(photo) for photo in photos]
-    return lay_out(columns)
+        stylizer = Stylizer(load_checkpoint(path))
+        rows.append([(name if number == 0 else "", stylizer.stylize(photo)) for number, photo in enumerate(photos)])
+    return draw_sheet(rows)
 
 
-def make_strengths(labelled: list[str], long_side: int) -> Image.Image:
+def make_strengths(labelled: list[str], long_side: int) -> np.ndarray:
     """One photo as networks of different strengths paint it."""
     photo = load_photo(STRENGTHS_PHOTO, long_side)
-    columns = {"photo": [photo]}
+    row = [("photo", photo)]
     for pair in labelled:
         strength, _, path = pair.partition("=")
-        columns[f"style_strength={strength}"] = [Stylizer(path).stylize(photo)]
-    return lay_out(columns)
+        row.append((f"style_strength={strength}", Stylizer(path).stylize(photo)))
+    return draw_sheet([row])
 
 
-def make_random_weights(long_side: int) -> Image.Image:
+def make_random_weights(long_side: int) -> np.ndarray:
     """One photo by the slow method, and the style alone from noise, with a loss network that is trained or is not."""
     photo = load_photo(STRENGTHS_PHOTO, long_side)
     short_side = min(photo.shape[1:])
-    columns = {"photo and painting": [photo, load_image(PAINTING, short_side=short_side)]}
+    rows = [[("photo", photo)], [("painting", load_image(PAINTING, short_side=short_side))]]
     networks = {
         "trained, max": (os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet"), "max"),
         "random, average": ("random", "average"),
@@ -93,8 +73,7 @@ def make_random_weights(long_side: int) -> Image.Image:
     }
     with tempfile.TemporaryDirectory() as folder:
         for label, (weights, pooling) in networks.items():
-            columns[label] = []
-            for start, content_weight in (("content", 1.0), ("noise", 0.0)):
+            for row, (start, content_weight) in zip(rows, (("content", 1.0), ("noise", 0.0)), strict=True):
                 plan = Plan(
                     start=start,
                     content_weight=content_weight,
@@ -105,8 +84,8 @@ def make_random_weights(long_side: int) -> Image.Image:
                 )
                 painted = Path(folder) / f"{label}-{start}.png"
                 optimize_image(PHOTOS / f"{STRENGTHS_PHOTO}.jpg", PAINTING, painted, plan)
-                columns[label].append(load_image(painted))
-    return lay_out(columns)
+                row.append((label, load_image(painted)))
+    return draw_sheet(rows)
 
 
 def main() -> None:
@@ -124,7 +103,7 @@ def main() -> None:
         sheet = make_strengths(options.checkpoints, options.long_side)
     PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{options.which}.jpg"
-    sheet.save(path, quality=88)
+    Image.fromarray(sheet).save(path, quality=88)
     print(path.relative_to(ROOT))
 
 
