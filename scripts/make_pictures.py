@@ -30,7 +30,7 @@ from nst_fast.sheets import draw_sheet
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "docs" / "examples" / "photos"
 PICTURES = ROOT / "docs" / "pictures"
-GALLERY_PHOTOS = ("china", "astronaut", "chelsea")
+GALLERY_PHOTOS = ("china", "astronaut", "chelsea", "coffee", "flower", "rocket")
 STRENGTHS_PHOTO = "china"
 PAINTING = ROOT / "docs" / "examples" / "painting.jpg"
 

@@ -10,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.cli import evaluate, optimize, reconstruct, train
 from nst_fast.cli.evaluate_settings import EvaluateSettings
 from nst_fast.cli.optimize_settings import OptimizeSettings
 from nst_fast.cli.reconstruct_settings import ReconstructSettings
 from nst_fast.cli.settings import TrainSettings
+from nst_fast.transform_nets import RealtimeNet
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,6 +69,16 @@ def painting(tmp_path: Path) -> Path:
     path = tmp_path / "painting.png"
     Image.fromarray(colours.round().astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture
+def folder_with_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test starts in a folder that holds x.safetensors, a small network of the style `x`, and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    save_checkpoint(
+        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "x"}), dtype=torch.float32
+    )
 
 
 @pytest.fixture

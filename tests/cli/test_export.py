@@ -1,22 +1,9 @@
-from pathlib import Path
-
 import pytest
-import torch
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.cli import export
 from nst_fast.errors import OutputError, SettingError
-from nst_fast.transform_nets import RealtimeNet
 
-
-@pytest.fixture(autouse=True)
-def in_tmp_path(tmp_path, monkeypatch):
-    """Each test starts in a folder that holds x.safetensors and nothing else."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    save_checkpoint(
-        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "wave"}), dtype=torch.float32
-    )
+pytestmark = pytest.mark.usefixtures("folder_with_style")
 
 
 def test_onnx_by_default_name(capsys):
@@ -24,9 +11,9 @@ def test_onnx_by_default_name(capsys):
     pytest.importorskip("onnxruntime")
     assert export.main(["x.safetensors", "--format", "onnx"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("wave.onnx: 0.0") and first.endswith("(batch, 3, height, width) float32 in [0, 1]")
+    assert first.startswith("x.onnx: 0.0") and first.endswith("(batch, 3, height, width) float32 in [0, 1]")
     assert second.startswith("largest difference to PyTorch: 0.0")
-    with pytest.raises(OutputError, match=r"^wave\.onnx exists already; give --overwrite, or another name"):
+    with pytest.raises(OutputError, match=r"^x\.onnx exists already; give --overwrite, or another name"):
         export.main(["x.safetensors", "--format", "onnx"])
     assert export.main(["x.safetensors", "--format", "onnx", "--pixels", "--overwrite"]) == 0
     assert "(batch, height, width, 3) uint8" in capsys.readouterr().out
@@ -38,7 +25,7 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
     arguments = ["--quantize", "int8", "--photos", str(photo_folder), "--painting", str(painting)]
     assert export.main(["x.safetensors", "--format", "onnx", *arguments, "--loss-network-weights", "random"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("wave.int8.onnx: ") and lines[0].endswith("fitted to 6 photos")
+    assert lines[0].startswith("x.int8.onnx: ") and lines[0].endswith("fitted to 6 photos")
     assert [line.split()[0] for line in lines[2:5]] == ["style", "content", "total"]
     assert lines[5] == "on 6 other photos; total is 20 * style + content, smaller is better"
 

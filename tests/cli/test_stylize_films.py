@@ -9,26 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.cli import stylize
 from nst_fast.errors import SettingError
 from nst_fast.images import read_picture
-from nst_fast.transform_nets import RealtimeNet
+
+pytestmark = pytest.mark.usefixtures("folder_with_style")
 
 av = pytest.importorskip("av")
-
-
-@pytest.fixture(autouse=True)
-def in_tmp_path(tmp_path, monkeypatch):
-    """Each test starts in a folder that holds x.safetensors and nothing else."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    save_checkpoint(
-        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "x"}), dtype=torch.float32
-    )
 
 
 def make_film(name: str, frames: int = 10, size: tuple[int, int] = (32, 48)) -> str:

@@ -3,26 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.errors import OutputError, SettingError
 from nst_fast.images import read_picture
 from nst_fast.inference.on_ray import RayPainter, WorkerSettings, stylize_on_ray
 from nst_fast.inference.planning import Painting, plan_paintings
 from nst_fast.inference.stylizer import Stylizer
-from nst_fast.transform_nets import RealtimeNet
 
-
-@pytest.fixture(autouse=True)
-def in_tmp_path(tmp_path, monkeypatch):
-    """Each test starts in a folder that holds x.safetensors and nothing else."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    save_checkpoint(
-        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "x"}), dtype=torch.float32
-    )
+pytestmark = pytest.mark.usefixtures("folder_with_style")
 
 
 def plan_pictures(count: int) -> list[Painting]:
