@@ -43,7 +43,8 @@ def load_photo(name: str, long_side: int) -> Tensor:
 
 def make_gallery(long_side: int) -> np.ndarray:
     """The bundled photos, and below them a row for each shipped network: what it makes of them."""
-    photos = [load_photo(name, long_side) for name in GALLERY_PHOTOS]
+    # One shape for all, at the cost of what is below.
+    photos = [load_photo(name, long_side)[:, : long_side * 2 // 3] for name in GALLERY_PHOTOS]
     rows = [[("photo" if number == 0 else "", photo) for number, photo in enumerate(photos)]]
     for name, path in list_shipped_checkpoints().items():
         stylizer = Stylizer(load_checkpoint(path))

@@ -51,8 +51,8 @@ NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
         name: (name, (*REALTIME, "steps=700", f"init={FIRST}"))
         for name in ("the_scream", "composition_vii", "udnie", "the_shipwreck_of_the_minotaur")
     },
-    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=700")),
-    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=300", f"init={FIRST}_johnson")),
+    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=500")),
+    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=250", f"init={FIRST}_johnson")),
 }
 
 

@@ -218,7 +218,7 @@ def test_the_preset_follows_the_computer(compose_train, monkeypatch, cuda):
     ((settings, _),) = compose_train(*NEEDED)
     assert settings.compile is cuda
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
-    assert settings.steps == 300
+    assert settings.steps == 1000
 
 
 @pytest.mark.parametrize("preset", ["laptop", "paper"])

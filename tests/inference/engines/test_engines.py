@@ -153,6 +153,7 @@ import numpy as np
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import RealtimeNet
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 stylizers = [Stylizer(RealtimeNet(width=4), engine="openvino", device="cpu") for _ in range(2)]
 for number in range(2):
     stylizers[number].stylize_pixels(np.zeros((32, 32, 3), np.uint8))
