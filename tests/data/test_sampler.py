@@ -168,7 +168,8 @@ def test_workers_end_when_told(photo_folder):
     """Workers outlive SIGTERM by seconds only, since Python ends those left over with it and then waits for them."""
     photos = ContentImages(list_photos(photo_folder), 40)
     batches = iterate_batches(photos, crop_size=16, batch_size=5, seed=0, steps=range(100), workers=2)
-    next(batches)
+    for _ in range(2):  # one from each, so that both are past their start
+        next(batches)
     children = multiprocessing.active_children()
     assert len(children) == 2
     for child in children:
