@@ -446,7 +446,7 @@ def test_the_picture_in_the_readme(browser, tmp_path):
         running_in_thread(app, listener),
         open_page(browser, address_of(listener), size="640", viewport=viewport, color_scheme="dark") as page,
     ):
-        page.get_by_role("radio", name="Great Wave").check(force=True)
+        page.get_by_role("radio", name="(Wave)").check(force=True)
         wait_until(page, "[...document.images].every((image) => image.complete)")
         wait_until(page, "document.querySelector('#after').dataset.style === 'wave'")
         page.keyboard.press(" ")
