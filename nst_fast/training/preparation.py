@@ -118,7 +118,12 @@ def gather_material(
         ImageError: nearly all photos are broken.
         SettingError: a loss that does not exist.
     """
-    loss_network = _load_loss_network(recipe, recipe.loss_network, recipe.weights, device, channels_last)
+    taps = [*recipe.content_taps, *recipe.style_taps]
+    loss_network = load_loss_network(
+        recipe.loss_network, taps, recipe.weights, recipe.pooling, recipe.input_normalisation, recipe.seed, device
+    )
+    if channels_last:
+        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     photos = read_photos(
         inputs.photo_files, recipe, memory_gib=photo_memory_gib, device=device, show_progress=show_progress, say=say
     )
@@ -127,26 +132,12 @@ def gather_material(
     loss = build_loss(recipe, loss_network, inputs.style_image, photos, device)
     opening_loss = None
     if recipe.compact_steps > 0 and recipe.loss_network != "compact":
-        compact = _load_loss_network(recipe, "compact", "shipped", device, channels_last)
+        # As it was distilled: pooling and input_normalisation of the recipe are those of the other network.
+        compact = load_loss_network("compact", taps, "shipped", "max", None, recipe.seed, device)
+        if channels_last:
+            compact.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         opening_loss = build_loss(recipe, compact, inputs.style_image, photos, device)
     return Material(photos, held_out, strip, loss, opening_loss)
-
-
-def _load_loss_network(
-    recipe: Recipe, name: str, weights: str, device: torch.device, channels_last: bool
-) -> LossNetwork:
-    loss_network = load_loss_network(
-        name,
-        [*recipe.content_taps, *recipe.style_taps],
-        weights,
-        recipe.pooling,
-        recipe.input_normalisation,
-        recipe.seed,
-        device,
-    )
-    if channels_last:
-        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return loss_network
 
 
 def read_photos(
