@@ -27,7 +27,7 @@ from nst_fast.data.sampler import iterate_batches
 from nst_fast.images import load_image
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.network import LossNetwork, list_taps
-from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.loss_networks.weights import build_loss_network, list_parameters
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.style import gram_matrix
@@ -256,14 +256,8 @@ def save_network(student: Student, path: Path, steps: int, held_out: Tensor, tea
         "steps": steps,
         "held_out": {name: round(float(error.mean()), 4) for name, error in errors.items()},
     }
-    network = student.network
-    weights = {
-        f"features.{convolution.features_index}.{kind}": getattr(layer, kind)
-        for convolution, layer in zip(network.convolutions, network.layers, strict=True)
-        for kind in ("weight", "bias")
-    }
-    weights |= {f"metrics.{tap}.weight": metric.weight for tap, metric in network.metrics.items()}
-    weights = {name: value.half().contiguous() for name, value in weights.items()}
+    parameters = list_parameters(student.network)
+    weights = {name: parameter.half().contiguous() for name, (_, parameter) in parameters.items()}
     with replace_atomically(path) as temporary:
         safetensors.torch.save_file(weights, temporary, metadata={"nst_fast": json.dumps(metadata)})
 

@@ -97,7 +97,7 @@ def choose_loss_network(name: str, weights: str, say: Callable[[str], None]) -> 
         return name, weights
     if weights == "imagenet":
         try:
-            build_loss_network("vgg19", taps=["relu1_1"], weights=weights)
+            load_loss_network("vgg19", ["relu1_1"], weights, "max", None, 0, torch.device("cpu"))
         except WeightsError:
             say(
                 "no weights of VGG-19 are to be had here: training with the compact loss network that comes with the "
@@ -168,15 +168,19 @@ def _load_file(network: LossNetwork, path: Path) -> None:
     network.weights_name = path.name
 
 
-def _fill(network: LossNetwork, state: dict[str, Any], source: str) -> None:
-    """Copy the tensors that `network` needs out of a torchvision-format state_dict; deeper layers are left alone."""
-    needed = {
+def list_parameters(network: LossNetwork) -> dict[str, tuple[str | None, Tensor]]:
+    """Every parameter by its name in a file of torchvision's format, with the tap that it belongs to."""
+    parameters = {
         f"features.{convolution.features_index}.{kind}": (convolution.tap, getattr(layer, kind))
         for convolution, layer in zip(network.convolutions, network.layers, strict=True)
         for kind in ("weight", "bias")
     }
-    needed |= {f"metrics.{tap}.weight": (tap, metric.weight) for tap, metric in network.metrics.items()}
-    for key, (tap, parameter) in needed.items():
+    return parameters | {f"metrics.{tap}.weight": (tap, metric.weight) for tap, metric in network.metrics.items()}
+
+
+def _fill(network: LossNetwork, state: dict[str, Any], source: str) -> None:
+    """Copy the tensors that `network` needs out of a torchvision-format state_dict; deeper layers are left alone."""
+    for key, (tap, parameter) in list_parameters(network).items():
         if key not in state:
             raise WeightsError(
                 f"{source} lacks {key}, which {network.architecture} needs for {tap or network.taps[-1]}; "
