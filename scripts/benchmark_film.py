@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """From an H.264 file to an H.264 file: frames a second, what each step takes alone, and memory over the film's length.
 
-    python scripts/benchmark_film.py [--style wave] [--engine openvino torch] [--size 640x360] [--frames 300]
-                                     [--lengths 10 180] [--json FILE]
+    python scripts/benchmark_film.py [--style wave] [--engine openvino torch] [--threads N]
+                                     [--size 640x360] [--frames 300] [--lengths 10 180] [--json FILE]
 
 The film is generated: a moving pattern with noise, at 30 frames a second. The engines take turns. For each: from file
 to file, the network alone (smoothed statistics, as for films), and the share that is reached. Then decoding and
 encoding alone, which says what bounds the rest: with two cores, the network on both of them and one step beside it,
-frames a second cannot exceed 1 / (network + (decoding + encoding) / 2) of the seconds a frame takes in each.
-With --lengths, one film for each number of seconds is painted by a process of its own, whose peak memory is printed.
+frames a second cannot exceed 1 / (network + (decoding + encoding) / 2) of the seconds a frame takes in each. With
+--threads 1 the network has one core and decoding and encoding the other. With --lengths, one film for each number of
+seconds is painted by a process of its own, whose peak memory is printed.
 """
 
 import argparse
@@ -111,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint file (default: wave)")
     parser.add_argument("--engine", nargs="+", default=["openvino", "onnxruntime", "torch"])
+    parser.add_argument("--threads", type=int, help="of the network (default: one for each core)")
     parser.add_argument("--size", default="640x360", metavar="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=300, help="(default: 300)")
     parser.add_argument("--turns", type=int, default=3, help="(default: 3)")
@@ -122,7 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         film, target = Path(scratch, "film.mp4"), Path(scratch, "painted.mp4")
         make_film(film, width, height, options.frames)
-        stylizers = {engine: Stylizer(options.style, engine=engine) for engine in options.engine}
+        stylizers = {engine: Stylizer(options.style, engine=engine, threads=options.threads) for engine in options.engine}
         frames = [frame for frame, _ in zip(read_frames(probe_source(film), Damage()), range(60), strict=False)]
         runs: dict[str, list[tuple[float, float]]] = {engine: [] for engine in stylizers}
         for turn in range(options.turns + 1):

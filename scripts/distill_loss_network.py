@@ -32,6 +32,7 @@ from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.style import gram_matrix
 from nst_fast.run_state import check_same_recipe, load_state, restore_parts, save_state
+from nst_fast.training.optimisers import build_optimisers
 from nst_fast.training.preparation import read_held_out
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
@@ -39,7 +40,9 @@ from nst_fast.transform_nets import build_transform_net
 
 TAPS = list_taps("compact")
 CROP = 128
-POLICIES = 2
+POLICIES = 2  # each paints two photos a step
+LIFETIMES = (60, 150, 400, 1000)  # steps of a policy; long ones find what the student can be cheated with
+POLICY_LEARNING_RATE = 1e-2
 SAVE_EVERY_STEPS = 200
 LOG_EVERY_STEPS = 50
 PHOTO_AS_PAINTING = 0.3  # share of the policies that paint in the manner of a photo
@@ -89,7 +92,7 @@ class Policy:
         self.variance = variance
         self.age = 0
         self.network = build_transform_net("realtime", width=32).to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), 5e-3, fused=True)
+        self.optimisers = build_optimisers(self.network.parameters(), "muon", POLICY_LEARNING_RATE)
         self.loss: PerceptualLoss | None = None
 
     def paint_and_learn(self, photos: Tensor) -> Tensor:
@@ -97,15 +100,24 @@ class Policy:
         if self.age % 20 == 0:  # the student has moved
             self.student.settle_metrics()
             self.loss = PerceptualLoss(self.student.network, self.painting, feature_variance=self.variance)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate_at(self.age, steps=self.lifetime, peak=5e-3, warmup_steps=20)
         painted = self.network(photos)
         total, _ = self.loss(painted, photos)
-        self.optimiser.zero_grad()
+        self.network.zero_grad()
         total.backward(inputs=list(self.network.parameters()))
-        self.optimiser.step()
+        step_all(
+            self.optimisers,
+            learning_rate_at(self.age, steps=self.lifetime, peak=POLICY_LEARNING_RATE, warmup_steps=20),
+        )
         self.age += 1
         return painted.detach().clamp(0, 1)
+
+
+def step_all(optimisers: dict[str, torch.optim.Optimizer], learning_rate: float) -> None:
+    """One step of each at this rate."""
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        optimiser.step()
 
 
 def disguise(painting: Tensor, generator: random.Random) -> Tensor:
@@ -169,9 +181,9 @@ def distil(options: argparse.Namespace) -> None:
     del activations
     student.network.to(memory_format=torch.channels_last)
     trained = [*student.network.layers.parameters(), *student._projections.parameters()]
-    optimiser = torch.optim.Adam(trained, options.learning_rate, fused=True)
+    optimisers = build_optimisers(trained, "muon", options.learning_rate)
     average = WeightAverage(student, 0.99)
-    parts = {"student": student, "average": average, "optimiser": optimiser}
+    parts = {"student": student, "average": average, **optimisers}
     recipe = {key: getattr(options, key) for key in ("steps", "learning_rate", "seed", "gram")}
     state_path = options.output / "state.pt"
     start = 0
@@ -192,38 +204,40 @@ def distil(options: argparse.Namespace) -> None:
     began = time.monotonic()
     with Interruption() as interruption:
         for step, batch in enumerate(batches, start):
-            number = step % POLICIES
-            policy = policies[number]
-            if policy is None or policy.age >= policy.lifetime:
-                as_painting = chance.random() < PHOTO_AS_PAINTING
-                painting = batch[4] if as_painting else disguise(chance.choice(paintings), chance)
-                student.settle_metrics()
-                with torch.no_grad():
-                    variance = measure_feature_variance(student.network, held_out[:8].split(4), ["relu3_2"])
-                policy = Policy(student, painting, chance.choice([60, 120, 250, 500]), dict(variance))
-                policies[number] = policy
-            painted = policy.paint_and_learn(batch[:3].contiguous(memory_format=torch.channels_last))
+            painted = []
+            for number, policy in enumerate(policies):
+                if policy is None or policy.age >= policy.lifetime:
+                    as_painting = chance.random() < PHOTO_AS_PAINTING
+                    painting = batch[4] if as_painting else disguise(chance.choice(paintings), chance)
+                    student.settle_metrics()
+                    with torch.no_grad():
+                        variance = measure_feature_variance(student.network, held_out[:8].split(4), ["relu3_2"])
+                    policy = Policy(student, painting, chance.choice(LIFETIMES), dict(variance))
+                    policies[number] = policy
+                own = batch[2 * number : 2 * number + 2].contiguous(memory_format=torch.channels_last)
+                painted += policy.paint_and_learn(own)
             pictures = torch.stack(
                 [
-                    *painted[:2],
-                    *disturb(torch.stack([painted[2].lerp(batch[2], chance.random() ** 2), batch[3]]), generator),
+                    *painted[:3],
+                    *disturb(torch.stack([painted[3].lerp(batch[3], chance.random() ** 2), batch[1]]), generator),
                     batch[4],
                     crop(disguise(chance.choice(paintings), chance), generator),
                 ]
             ).contiguous(memory_format=torch.channels_last)
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate_at(step, steps=options.steps, peak=options.learning_rate, warmup_steps=100)
             errors = compare(student, teacher, pictures)
             features = sum(errors[f"features.{tap}"].mean() for tap in TAPS)
             grams = sum(errors[f"gram.{tap}"].clamp(max=4).mean() for tap in TAPS)
-            optimiser.zero_grad()
+            student.zero_grad()
             (features + options.gram * grams).backward(inputs=trained)
             nn.utils.clip_grad_norm_(trained, 5.0)
-            optimiser.step()
+            step_all(
+                optimisers,
+                learning_rate_at(step, steps=options.steps, peak=options.learning_rate, warmup_steps=100),
+            )
             average.update(student)
             for name, error in errors.items():
-                sums[f"painted.{name}"] = sums.get(f"painted.{name}", 0) + float(error.detach()[:2].mean())
-                sums[f"photos.{name}"] = sums.get(f"photos.{name}", 0) + float(error.detach()[4])
+                sums[f"painted.{name}"] = sums.get(f"painted.{name}", 0) + float(error.detach()[:3].mean())
+                sums[f"photos.{name}"] = sums.get(f"photos.{name}", 0) + float(error.detach()[5])
             done = step + 1
             if done % LOG_EVERY_STEPS == 0:
                 mean = {name: value / LOG_EVERY_STEPS for name, value in sums.items()}
@@ -269,7 +283,7 @@ def main() -> None:
     parser.add_argument("--paintings", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--gram", type=float, default=0.5, help="weight of the Gram matrices beside the features")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -73,6 +73,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         largest_crop=recipe.largest_crop,  # the paper scales photos to 256 pixels before; ours are cut at all scales
         batch_size=4,
         steps=40_000,
+        optimiser="adam",
         learning_rate=1e-3,
         warmup_steps=0,
         cosine=False,

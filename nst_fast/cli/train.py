@@ -75,6 +75,7 @@ def build_recipe(settings: TrainSettings) -> Recipe:
         held_out_photos=settings.held_out_photos,
         steps=settings.steps,
         compact_steps=settings.compact_steps,
+        optimiser=settings.optimiser,
         learning_rate=settings.learning_rate,
         warmup_steps=settings.warmup_steps,
         cosine=settings.cosine,

@@ -18,6 +18,7 @@ from nst_fast.errors import SettingError, TrainingError
 from nst_fast.interruption import Interruption
 from nst_fast.loss_networks.weights import choose_loss_network
 from nst_fast.losses.perceptual import measure_losses
+from nst_fast.memory import keep_freed_memory
 from nst_fast.run_state import check_same_recipe, load_state
 from nst_fast.training.preparation import find_inputs, gather_material
 from nst_fast.training.recipe import Recipe
@@ -89,6 +90,7 @@ def train(
     if workers is not None and workers < 0:
         raise SettingError(f"workers is {workers}; it must be at least 0")
     chosen_device = choose_device(device)
+    keep_freed_memory()
     autocast_type = choose_autocast_type(precision, chosen_device)
 
     inputs = find_inputs(recipe, Path(style), Path(content), init, say)

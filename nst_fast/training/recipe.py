@@ -6,6 +6,7 @@ from typing import Any
 
 from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.training.optimisers import check_optimiser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Recipe:
 
     steps: int = 1600
     compact_steps: int = 0  # of them, the first so many with the compact loss network, which is quicker
-    learning_rate: float = 5e-3  # of Adam, at its peak
+    optimiser: str = "muon"  # or adam
+    learning_rate: float = 1e-2  # at its peak
     warmup_steps: int = 50
     cosine: bool = True  # False: the rate stays at its peak
     average_decay: float = 0.99  # of the moving average of the weights; 0 ships the last weights
@@ -64,6 +66,7 @@ class Recipe:
         for name, least in at_least.items():
             if not getattr(self, name) >= least:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        check_optimiser(self.optimiser)
         if not self.learning_rate > 0:
             raise SettingError(f"learning_rate is {self.learning_rate}; it must be more than 0")
         if not self.average_decay < 1:

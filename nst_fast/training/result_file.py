@@ -28,6 +28,7 @@ TRAINING_KEYS = (
     "crop_size",
     "largest_crop",
     "style_short_side",
+    "optimiser",
     "learning_rate",
     "warmup_steps",
     "cosine",

@@ -12,6 +12,7 @@ from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.run_state import load_state, restore_parts, save_state
 from nst_fast.training.divergence import DivergenceGuard
+from nst_fast.training.optimisers import build_optimisers
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
@@ -54,7 +55,7 @@ def _compile(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
 
 
 class Run:
-    """The network under training with its optimiser, average, and guard.
+    """The network under training with its optimisers, average, and guard.
 
     Args:
         recipe: of the run.
@@ -95,7 +96,7 @@ class Run:
             network.load_state_dict(initial.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
         self.average = WeightAverage(self.network, recipe.average_decay)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate, fused=device.type != "mps")
+        self.optimisers = build_optimisers(self.network.parameters(), recipe.optimiser, recipe.learning_rate)
         # float16 gradients underflow without it; it does nothing for the other types.
         self.scaler = torch.amp.GradScaler(device.type, enabled=autocast_type == torch.float16)
         self.guard = DivergenceGuard()
@@ -118,14 +119,15 @@ class Run:
         )
 
     def take_step(self, photos: Tensor) -> None:
-        """One step of Adam on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
+        """One step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate
         total, terms = (self._opening_losses if self.step < self.opening_steps else self._losses)(photos)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
-        self.scaler.step(self.optimiser)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.learning_rate
+            self.scaler.step(optimiser)
         self.scaler.update()
         self.average.update(self.network)
         self.step += 1
@@ -172,9 +174,9 @@ class Run:
         return {
             "network": self.network,
             "average": self.average,
-            "optimiser": self.optimiser,
             "scaler": self.scaler,
             "guard": self.guard,
+            **self.optimisers,
         }
 
     def _compute_losses(self, loss: PerceptualLoss, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -150,6 +150,7 @@ def test_a_checkpoint_describes_itself(start):
         "crop_size": 32,
         "largest_crop": 1.5,
         "style_short_side": 32,
+        "optimiser": "muon",
         "learning_rate": 0.01,
         "warmup_steps": 2,
         "cosine": True,
@@ -579,7 +580,10 @@ def test_a_diverged_run_keeps_its_last_good_state(start, tmp_path, monkeypatch):
     for part in (state["network"], state["average"]["network"]):
         assert all(bool(weight.isfinite().all()) for weight in part.values())
     assert all(
-        bool(value.isfinite().all()) for values in state["optimiser"]["state"].values() for value in values.values()
+        bool(value.isfinite().all())
+        for part in ("muon", "adam")
+        for values in state[part]["state"].values()
+        for value in values.values()
     )
     assert read_checkpoint_header(checkpoint)["training"]["steps"] == 3
     with torch.no_grad():
