@@ -7,6 +7,7 @@ was; the finished film takes its own name in one step.
 import contextlib
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,6 +18,7 @@ import numpy as np
 from nst_fast.animations import AnimationInfo, probe_animation, read_animation, write_animation
 from nst_fast.errors import ImageError, OutputError
 from nst_fast.images import Picture, size_for_long_side
+from nst_fast.inference.engines.engine import FilmFrame
 from nst_fast.inference.film_formats import ANIMATION_SUFFIXES, Encoding, choose_encoding, is_film
 from nst_fast.inference.film_joining import join_film
 from nst_fast.inference.film_reader import Colour, Damage, FilmInfo, Frame, probe_film, read_frames, shorten
@@ -215,12 +217,16 @@ def _paint_ahead(
 
     def paint() -> Generator[Frame, None, None]:
         cuts = SceneCuts()
-        with contextlib.closing(read):
+        waiting: deque[Frame] = deque()
+
+        def take() -> Iterator[FilmFrame]:
             for frame in read:
-                rgb = frame.rgb
-                if cuts.is_cut(rgb):
-                    painter.reset()
-                painted = painter.stylize_pixels(np.ascontiguousarray(rgb))
+                waiting.append(frame)
+                yield np.ascontiguousarray(frame.rgb), cuts.is_cut(frame.rgb)
+
+        with contextlib.closing(read), contextlib.closing(painter.stylize_frames(take())) as paintings:
+            for painted in paintings:
+                frame = waiting.popleft()
                 if after is None or frame.time > after:
                     yield replace(frame, rgb=painted)
 

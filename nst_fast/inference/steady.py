@@ -1,9 +1,11 @@
 """Films without pumping: the statistics of instance normalisation are smoothed from frame to frame."""
 
+from collections.abc import Generator, Iterable
+
 import numpy as np
 
 from nst_fast.errors import SettingError
-from nst_fast.inference.engines.engine import Engine
+from nst_fast.inference.engines.engine import Engine, FilmFrame
 
 
 class SteadyStylizer:
@@ -39,6 +41,15 @@ class SteadyStylizer:
         share = 1.0 if self._used is None else 1.0 - self.smoothing
         painted, self._used = self._engine.paint_pixels_with_statistics(frame[None], self._used, share)
         return painted[0]
+
+    def stylize_frames(self, frames: Iterable[FilmFrame]) -> Generator[np.ndarray, None, None]:
+        """Paint a whole film, as `stylize_pixels` would paint one frame after the other, or quicker.
+
+        Args:
+            frames: of one size, each with whether it is `reset` before it. Some more of them may be taken than have
+                been given back.
+        """
+        return self._engine.paint_frames(frames, 1.0 - self.smoothing)
 
     def reset(self) -> None:
         """Forget the frames so far, as at a scene cut: the next one is normalised by what is measured on it alone."""

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nst_fast.errors import SettingError
 from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, ToColours, UpsampleConvNorm
-from nst_fast.transform_nets.statistics import Chain, Statistics
+from nst_fast.transform_nets.statistics import Chain, StatisticsSource
 
 
 class JohnsonNet(nn.Module):
@@ -38,7 +38,7 @@ class JohnsonNet(nn.Module):
             ToColours(width, 9),
         )
 
-    def forward(self, photos: Tensor, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, photos: Tensor, statistics: StatisticsSource | None = None) -> Tensor:
         """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape.
 
         Args:

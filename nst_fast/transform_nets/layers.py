@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst_fast.transform_nets.statistics import Chain, InstanceNorm, Statistics
+from nst_fast.transform_nets.statistics import Chain, InstanceNorm, StatisticsSource
 
 
 class ConvNorm(Chain):
@@ -42,7 +42,7 @@ class ResidualBlock(nn.Module):
         self.first = ConvNorm(channels, channels, 3)
         self.second = ConvNorm(channels, channels, 3, relu=False)
 
-    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:
         """(B, C, H, W) to the same shape."""
         return hidden + self.second(self.first(hidden, statistics), statistics)
 

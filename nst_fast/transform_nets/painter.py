@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nst_fast.transform_nets import TransformNet
-from nst_fast.transform_nets.statistics import paint_with_statistics
+from nst_fast.transform_nets.statistics import RelayedStatistics, paint_with_statistics
 
 
 class Painter(nn.Module):
@@ -29,13 +29,21 @@ class Painter(nn.Module):
         self, pictures: Tensor, given: Tensor | None = None, share: float | Tensor = 1.0
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Paint; with `given` also return the statistics used, see `paint_with_statistics`."""
-        height, width = pictures.shape[1:3] if self.pixels else pictures.shape[2:4]
-        photos = pictures.permute(0, 3, 1, 2).float() / 255 if self.pixels else pictures
-        photos = pad_to_stride(photos, self.network.stride, min_side=self.network.min_side)
+        photos, height, width = self._prepare(pictures)
         if given is None:
             return self._finish(self.network(photos), height, width)
         painted, used = paint_with_statistics(self.network, photos, given, share)
         return self._finish(painted, height, width), used
+
+    def paint_relayed(self, pictures: Tensor, statistics: RelayedStatistics) -> Tensor:
+        """Paint a frame of a film beside those before and after it, see `RelayedStatistics`."""
+        photos, height, width = self._prepare(pictures)
+        return self._finish(self.network(photos, statistics), height, width)
+
+    def _prepare(self, pictures: Tensor) -> tuple[Tensor, int, int]:
+        height, width = pictures.shape[1:3] if self.pixels else pictures.shape[2:4]
+        photos = pictures.permute(0, 3, 1, 2).float() / 255 if self.pixels else pictures
+        return pad_to_stride(photos, self.network.stride, min_side=self.network.min_side), height, width
 
     def _finish(self, painted: Tensor, height: int, width: int) -> Tensor:
         if torch.compiler.is_exporting():

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nst_fast.errors import SettingError
 from nst_fast.transform_nets.layers import ConvNorm, ResidualBlock, SmoothUpsampleConvNorm, ToColours, UpsampleConvNorm
-from nst_fast.transform_nets.statistics import Chain, Statistics
+from nst_fast.transform_nets.statistics import Chain, StatisticsSource
 
 
 class RealtimeNet(nn.Module):
@@ -40,7 +40,7 @@ class RealtimeNet(nn.Module):
         self.fine_strokes = Chain(UpsampleConvNorm(width, width // 2), *(ResidualBlock(width // 2) for _ in range(2)))
         self.decoder = Chain(SmoothUpsampleConvNorm(width // 2, width // 4), ToColours(width // 4, 3))
 
-    def forward(self, photos: Tensor, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, photos: Tensor, statistics: StatisticsSource | None = None) -> Tensor:
         """Photos to painted pictures: (B, 3, H, W), RGB in [0, 1], H and W multiples of 4, to the same shape.
 
         Args:

@@ -10,13 +10,24 @@ with share 1 for the usual network, 0 for tiles (given only; Chen et al. 2022, a
 thumbnail), and anything between for films, where `given` is what the last frame used.
 """
 
+from queue import SimpleQueue
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
+class StatisticsSource(Protocol):
+    """Tells the normalisations of one forward pass, in the order in which they run, what to normalise by."""
+
+    def choose(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and variance to use for the next layer, each (B or 1, C, 1, 1), for its input (B, C, H, W)."""
+        ...
+
+
 class Statistics:
-    """What one forward pass is given, and what it used, layer by layer in the order in which they run.
+    """What one forward pass is given, and what it used, packed in one tensor each.
 
     Args:
         given: (B or 1, 2, total channels): means in row 0, biased variances in row 1.
@@ -31,17 +42,57 @@ class Statistics:
         self._channels_passed = 0
 
     def choose(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean and variance to use for the next layer, each (B or 1, C, 1, 1), for its input (B, C, H, W)."""
+        """See `StatisticsSource`."""
         start, end = self._channels_passed, self._channels_passed + hidden.shape[1]
         used = self.given[:, :, start:end]
         if not (isinstance(self.share, float) and self.share == 0):
-            mean = hidden.mean((2, 3))
-            # Around the mean, not as a difference of squares, which cancels in float32.
-            variance = (hidden - mean[:, :, None, None]).square().mean((2, 3))
-            used = used + self.share * (torch.stack([mean, variance], 1) - used)
+            used = used + self.share * (_measure(hidden) - used)
         self._channels_passed = end
         self.used.append(used)
         return used[:, 0, :, None, None], used[:, 1, :, None, None]
+
+
+class RelayedStatistics:
+    """As `Statistics`, from one frame of a film to the next, layer by layer.
+
+    So a frame can be painted while the frame before it is still being painted, by another thread, a layer or more
+    ahead.
+
+    Args:
+        before: of the frame before. None: what is measured is used.
+        share: of what is measured.
+    """
+
+    def __init__(self, before: "RelayedStatistics | None", share: float) -> None:
+        self._handed_over = None if before is None else before._used
+        self._share = share
+        self._used: SimpleQueue[Tensor | None] = SimpleQueue()
+
+    def choose(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """See `StatisticsSource`; waits for the frame before, where that has not come to this layer yet.
+
+        Raises:
+            RuntimeError: the frame before was given up.
+        """
+        used = _measure(hidden)
+        if self._handed_over is not None:
+            given = self._handed_over.get()
+            if given is None:
+                raise RuntimeError("the frame before could not be painted")
+            used = given + self._share * (used - given)
+        self._used.put(used)
+        return used[:, 0, :, None, None], used[:, 1, :, None, None]
+
+    def give_up(self) -> None:
+        """Let the next frame, which waits for statistics that will never come, fail."""
+        self._used.put(None)
+
+
+def _measure(hidden: Tensor) -> Tensor:
+    """Means and biased variances of (B, C, H, W): (B, 2, C)."""
+    mean = hidden.mean((2, 3))
+    # Around the mean, not as a difference of squares, which cancels in float32.
+    return torch.stack([mean, (hidden - mean[:, :, None, None]).square().mean((2, 3))], 1)
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -50,7 +101,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
 
-    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, H, W) to the same shape; None: normalised by what is measured on `hidden`, as torch does it."""
         if statistics is None:
             return functional.instance_norm(hidden, weight=self.weight, bias=self.bias, eps=self.eps)
@@ -62,7 +113,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 class Chain(nn.Sequential):
     """`nn.Sequential` that hands the statistics on to those of its parts that hold a normalisation."""
 
-    def forward(self, hidden: Tensor, statistics: Statistics | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, H, W) through all parts in turn."""
         if statistics is None:
             return super().forward(hidden)

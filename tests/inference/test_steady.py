@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,60 @@ def test_frames_come_singly(stylizer):
     with pytest.raises(SettingError) as caught:
         stylizer.steady(0.5).stylize_pixels(np.zeros((2, 8, 8, 3), np.uint8))
     assert str(caught.value) == "pixels have shape (2, 8, 8, 3) and dtype uint8; give (height, width, 3) of uint8"
+
+
+def film(height: int, width: int) -> list[tuple[np.ndarray, bool]]:
+    """Seven frames, the fifth after a cut."""
+    return [(frame(seed, height, width), number == 4) for number, seed in enumerate((1, 4, 2, 2, 3, 1, 4))]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("smoothing", [0.75, 0])
+def test_films_are_their_frames(threads, smoothing):
+    """Frames painted several at a time are those painted one after the other, cuts and all."""
+    torch.manual_seed(0)
+    before = torch.get_num_threads()
+    try:
+        stylizer = Stylizer(RealtimeNet(width=4), device="cpu", threads=threads)
+        steady = stylizer.steady(smoothing)
+        expected = []
+        for pixels, is_cut in film(22, 30):
+            if is_cut:
+                steady.reset()
+            expected.append(steady.stylize_pixels(pixels))
+        painted = list(stylizer.steady(smoothing).stylize_frames(film(22, 30)))
+        assert torch.get_num_threads() == threads
+        for one, other in zip(painted, expected, strict=True):
+            assert one.shape == other.shape and one.dtype == np.uint8
+            assert np.abs(one.astype(int) - other).max() <= 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_film_that_is_left_early_leaves_no_threads(stylizer):
+    """Only some frames are taken ahead, and after closing none of the threads that paint is left."""
+    taken = []
+
+    def take():
+        for number, pair in enumerate(film(22, 30) * 4):
+            taken.append(number)
+            yield pair
+
+    paintings = stylizer.steady(0.9).stylize_frames(take())
+    next(paintings)
+    assert len(taken) <= 2 + torch.get_num_threads()
+    paintings.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("paint-frame")]
+
+
+def test_a_frame_that_fails_ends_the_film_with_its_error(stylizer, monkeypatch):
+    """Frames that wait for the statistics of one that failed do not wait for ever; its own error is told."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    broken = film(22, 30)
+    broken[2] = (np.zeros((22, 30, 4), np.uint8), False)  # four channels, which no network takes
+    with pytest.raises(RuntimeError, match="channels"):
+        list(stylizer.steady(0.9).stylize_frames(broken))
+
+
+def test_no_frames_are_no_film(stylizer):
+    assert list(stylizer.steady(0.9).stylize_frames([])) == []

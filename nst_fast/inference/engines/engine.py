@@ -1,9 +1,13 @@
 """What every engine does."""
 
+from collections.abc import Generator, Iterable
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
+
+# A frame of a film, (H, W, 3), uint8; and whether what was before it does not count, as at a scene cut.
+FilmFrame = tuple[np.ndarray, bool]
 
 
 class Engine(Protocol):
@@ -29,3 +33,23 @@ class Engine(Protocol):
             The paintings, and the statistics that were used.
         """
         ...
+
+    def paint_frames(self, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:
+        """Paint the frames of a film, all of one size, in order and each in an array of its own.
+
+        Args:
+            share: of what is measured on a frame in the statistics; the rest is what the frame before used.
+        """
+        ...
+
+
+def paint_one_by_one(engine: Engine, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:
+    """`Engine.paint_frames` by `Engine.paint_pixels_with_statistics`."""
+    used = None
+    for pixels, afresh in frames:
+        if share == 1:
+            yield engine.paint_pixels(pixels[None])[0]
+            continue
+        given = None if afresh else used
+        painted, used = engine.paint_pixels_with_statistics(pixels[None], given, 1.0 if given is None else share)
+        yield painted[0]

@@ -1,11 +1,12 @@
 """What ONNX Runtime and OpenVINO have in common: both run the network as an ONNX graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nst_fast.inference.engines.engine import FilmFrame, paint_one_by_one
 from nst_fast.memory import is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import pad_to_stride
@@ -53,6 +54,10 @@ class GraphEngine:
         inputs = {"pictures": self._enlarge(pixels), "given": statistics, "share": np.array(share, np.float32)}
         painted, used = self._run(inputs, pixels=True)
         return painted[:, : pixels.shape[1], : pixels.shape[2]], used
+
+    def paint_frames(self, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:
+        """Frames of a film, one after the other."""
+        return paint_one_by_one(self, frames, share)
 
     def _enlarge(self, pixels: np.ndarray) -> np.ndarray:
         """Pictures that are too small for the graph's own padding, padded as `pad_to_stride` does it."""

@@ -1,16 +1,23 @@
 """PyTorch itself: always there, on every device."""
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nst_fast.errors import SettingError
+from nst_fast.inference.engines.engine import FilmFrame, paint_one_by_one
 from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import Painter
-from nst_fast.transform_nets.statistics import blank_statistics
+from nst_fast.transform_nets.statistics import RelayedStatistics, blank_statistics
+
+# Of larger frames one fills the caches by itself, and several at a time are no quicker.
+_RELAYED_PIXELS = 640 * 480
 
 
 class TorchEngine:
@@ -39,7 +46,8 @@ class TorchEngine:
         self._device = device
         self._number_type = number_type
         self._compiled = compiled
-        painters = Painter(network, pixels=False), Painter(network, pixels=True)
+        self._painter = Painter(network, pixels=True)
+        painters = Painter(network, pixels=False), self._painter
         self._paint_images, self._paint_pixels = map(torch.compile, painters) if compiled else painters
 
     def paint_images(self, images: Tensor) -> Tensor:
@@ -65,6 +73,48 @@ class TorchEngine:
             share_here = 0.0 if share == 0 else torch.tensor(share, dtype=torch.float32, device=self._device)
             painted, used = self._paint_pixels(self._upload(pixels), statistics.to(self._device), share_here)
             return painted.cpu().numpy(), used.float().cpu().numpy()
+
+    def paint_frames(self, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:
+        """Frames of a film; small ones on the CPU several at a time, each by a thread of its own.
+
+        That many threads are busy all the time, where the threads that share the layers of one frame wait for each
+        other after each layer: 36 frames/s instead of 28 for realtime at 640x360 on two cores, and far less disturbed
+        by decoding and encoding beside it.
+        """
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            return
+        frames = itertools.chain([first], frames)
+        at_once = torch.get_num_threads()
+        height, width = first[0].shape[:2]
+        if self._device.type != "cpu" or self._compiled or at_once == 1 or height * width > _RELAYED_PIXELS:
+            yield from paint_one_by_one(self, frames, share)
+            return
+
+        def paint(pixels: np.ndarray, statistics: RelayedStatistics) -> np.ndarray:
+            try:
+                with self._inference():
+                    return self._painter.paint_relayed(self._upload(pixels[None]), statistics)[0].numpy()
+            except BaseException:
+                statistics.give_up()
+                raise
+
+        pool = ThreadPoolExecutor(at_once, "paint-frame", initializer=torch.set_num_threads, initargs=(1,))
+        painting: deque[Future[np.ndarray]] = deque()
+        before: RelayedStatistics | None = None
+        try:
+            for pixels, afresh in frames:
+                before = RelayedStatistics(None if afresh or share == 1 else before, share)
+                painting.append(pool.submit(paint, pixels, before))
+                if len(painting) > at_once:
+                    yield painting.popleft().result()
+            while painting:
+                yield painting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            # PyTorch takes the number that was set last, on whichever thread, for threads to come.
+            torch.set_num_threads(at_once)
 
     def _upload(self, pixels: np.ndarray) -> Tensor:
         return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self._device)
