@@ -39,6 +39,8 @@ from nst_fast.training.weight_average import WeightAverage
 from nst_fast.transform_nets import build_transform_net
 
 TAPS = list_taps("compact")
+# A network that is trained with the student cheats it at the deep taps most.
+WEIGHTS = {"relu1_1": 0.5, "relu2_1": 1.0, "relu3_1": 2.0, "relu3_2": 1.0, "relu4_1": 3.0}
 CROP = 128
 POLICIES = 2  # each paints two photos a step
 LIFETIMES = (60, 150, 400, 1000)  # steps of a policy; long ones find what the student can be cheated with
@@ -225,8 +227,8 @@ def distil(options: argparse.Namespace) -> None:
                 ]
             ).contiguous(memory_format=torch.channels_last)
             errors = compare(student, teacher, pictures)
-            features = sum(errors[f"features.{tap}"].mean() for tap in TAPS)
-            grams = sum(errors[f"gram.{tap}"].clamp(max=4).mean() for tap in TAPS)
+            features = sum(WEIGHTS[tap] * errors[f"features.{tap}"].mean() for tap in TAPS)
+            grams = sum(WEIGHTS[tap] * errors[f"gram.{tap}"].clamp(max=4).mean() for tap in TAPS)
             student.zero_grad()
             (features + options.gram * grams).backward(inputs=trained)
             nn.utils.clip_grad_norm_(trained, 5.0)
@@ -283,8 +285,8 @@ def main() -> None:
     parser.add_argument("--paintings", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--learning-rate", type=float, default=1e-2)
-    parser.add_argument("--gram", type=float, default=0.5, help="weight of the Gram matrices beside the features")
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--gram", type=float, default=1.0, help="weight of the Gram matrices beside the features")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
