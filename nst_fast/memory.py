@@ -17,12 +17,13 @@ _OUT_OF_MEMORY = (
 )
 
 
-# From glibc's malloc.h: give the end of the heap back when so many bytes are free there; from which size, and how many,
+# From glibc's malloc.h: give the end of the heap back when so many bytes are free there; from which size, and how many
 # pieces are mapped by themselves, and go back to the system when they are freed.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
 _LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc takes no more
+_KEPT_BYTES = 256 << 20
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -59,13 +60,13 @@ def keep_freed_memory(*, of_any_size: bool = False) -> None:
 
     Args:
         of_any_size: also pieces of 32 MiB and more, of which a training step takes and frees the same again and again.
-            Where sizes differ it costs memory: 2.1 GiB instead of 1.8 for painting a picture of 100 megapixels.
+            Where sizes differ, as in painting pictures, that would cost memory.
     """
     if platform.libc_ver()[0] != "glibc":
         return
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1 if of_any_size else _KEPT_BYTES)
         library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         if of_any_size:
             library.mallopt(_M_MMAP_MAX, 0)

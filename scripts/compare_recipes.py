@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One setting of the training after the other changed, all else alike: the table of docs/training.md.
 
-    python scripts/compare_recipes.py --style starry_night.jpg --content photos/ --init wave [NAME ...]
+    python scripts/compare_recipes.py --style starry_night.jpg --content photos/ --init wave \\
+        [--optimiser adam] [NAME ...]
 
 All are judged alike, by VGG-19 on photos that were not trained on: relu1_1, relu2_1, relu3_1, relu4_1 against the
 painting at 384 px, content at relu3_2. They are short (300 steps of two crops of 128 pixels, unless the name says
@@ -28,7 +29,9 @@ from nst_fast.training.preparation import read_held_out
 from nst_fast.training.recipe import Recipe
 
 STEPS = 300
+LEARNING_RATES = {"muon": 1e-2, "adam": 5e-3}
 HELD_OUT_PHOTOS = 32
+# What is changed; of the learning rate, by which factor.
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "content relu2_2": {"content_taps": {"relu2_2": 1.0}},
@@ -42,8 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "1 crop of 180 px": {"crop_size": 180, "batch_size": 1},
     "photos at their own scale": {"largest_crop": 1.0},
     "no moving average": {"average_decay": 0.0},
-    "learning rate 0.0025": {"learning_rate": 2.5e-3},
-    "learning rate 0.01": {"learning_rate": 1e-2},
+    "half the learning rate": {"learning_rate": 0.5},
+    "twice the learning rate": {"learning_rate": 2.0},
     "total variation 10": {"total_variation_weight": 10.0},
     "width 24": {"width": 24},
     "width 48": {"width": 48},
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument("--style", required=True, type=Path)
     parser.add_argument("--content", required=True, type=Path)
     parser.add_argument("--init", required=True, help="the network of another painting")
+    parser.add_argument("--optimiser", choices=LEARNING_RATES, default="muon")
     parser.add_argument("--runs", type=Path, default=Path("runs/recipes"))
     parser.add_argument("--weights", default=os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet"), help="of VGG-19")
     options = parser.parse_args()
@@ -75,13 +79,22 @@ def main() -> None:
     loss = build_relative_loss(judge, load_image(options.style, short_side=384), photos)
     print("| what is different | seconds | style | content | 20 * style + content |\n| --- | --- | --- | --- | --- |")
     for name in options.names or VARIANTS:
-        base = {"steps": STEPS, "crop_size": 128, "batch_size": 2, "loss_network": "vgg19", "weights": options.weights}
+        settings = {
+            "steps": STEPS,
+            "crop_size": 128,
+            "batch_size": 2,
+            "loss_network": "vgg19",
+            "weights": options.weights,
+            **VARIANTS[name],
+            "optimiser": options.optimiser,
+            "learning_rate": LEARNING_RATES[options.optimiser] * VARIANTS[name].get("learning_rate", 1.0),
+        }
         began = time.monotonic()
         result = train(
             options.style,
             options.content,
-            options.runs / name.replace(" ", "_"),
-            Recipe(**{**base, **VARIANTS[name]}),
+            options.runs / options.optimiser / name.replace(" ", "_"),
+            Recipe(**settings),
             init=options.init if name.startswith("from") else None,
             show_progress=False,
             say=lambda line: None,

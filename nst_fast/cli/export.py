@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_fast.cli.benchmark import size_in_pixels
 from nst_fast.errors import OutputError, SettingError
 
 if TYPE_CHECKING:
@@ -18,12 +19,15 @@ examples:
   nst-fast export wave --format onnx --pixels                   bytes in and out, as decoders give them
   nst-fast export wave --format onnx --quantize int8 --photos photos/ --painting wave.jpg
   nst-fast export wave --format pt2 --output app/wave.pt2       a program of torch.export
+  nst-fast export wave --format coreml --size 1280x720          to wave.mlpackage, for apps on Apple's systems
 
-The file takes pictures of any number, height and width (from 8 pixels), pads and cuts by itself, and carries what the
-checkpoint says of itself. It is compared with PyTorch once it is written.
+An ONNX or pt2 file takes pictures of any number, height and width (from 8 pixels), pads and cuts by itself. All carry
+what the checkpoint says of itself, and are compared with PyTorch once they are written (Core ML on macOS only).
 """
 # Photos that int8 is fitted to, and others that it is judged by.
 _MOST_FITTED, _MOST_JUDGED = 32, 16
+_SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "coreml": ".mlpackage"}
+_COREML_SIZE = (640, 360)
 
 
 def main(arguments: list[str]) -> int:
@@ -39,12 +43,14 @@ def main(arguments: list[str]) -> int:
 
     checkpoint = load_checkpoint(options.style)
     name = str(checkpoint.info.style.get("name") or Path(options.style).stem)
-    suffix = ".int8.onnx" if options.quantize else f".{options.format}"
-    path = options.output or Path(name + suffix)
+    path = options.output or Path(name + (".int8.onnx" if options.quantize else _SUFFIXES[options.format]))
     if path.exists() and not options.overwrite:
         raise OutputError(f"{path} exists already; give --overwrite, or another name by --output")
     if options.quantize:
         _export_int8(checkpoint, path, options)
+        return 0
+    if options.format == "coreml":
+        _export_coreml(checkpoint, path, options.size or _COREML_SIZE)
         return 0
     if options.format == "onnx":
         from nst_fast.export.onnx_file import export_onnx as export
@@ -58,6 +64,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.size and options.format != "coreml":
+        raise SettingError("--size is for --format coreml only, the others take pictures of any size; leave it out")
+    if options.pixels and options.format == "coreml":
+        raise SettingError("--format coreml takes and gives images, which are bytes; leave out --pixels")
     if options.quantize and options.format != "onnx":
         raise SettingError("--quantize is for --format onnx only; leave one of them out")
     if options.quantize and not options.photos:
@@ -66,6 +76,18 @@ def _check(options: argparse.Namespace) -> None:
         )
     if (options.photos or options.painting) and not options.quantize:
         raise SettingError("--photos and --painting are for --quantize only; leave them out or give --quantize int8")
+
+
+def _export_coreml(checkpoint: "Checkpoint", path: Path, size: tuple[int, int]) -> None:
+    from nst_fast.export.coreml_package import export_coreml
+
+    width, height = size
+    difference = export_coreml(checkpoint, path, height=height, width=width)
+    print(f"{path}: an RGB image of {width}x{height} in and out; experimental")
+    if difference is None:
+        print("not compared with PyTorch: Core ML runs on macOS only")
+    else:
+        print(f"largest difference to PyTorch: {difference:.4f} of 255 levels")
 
 
 def _export_int8(checkpoint: "Checkpoint", path: Path, options: argparse.Namespace) -> None:
@@ -136,13 +158,18 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("style", metavar="NAME|FILE", help="a shipped style or a checkpoint file")
-    parser.add_argument("--format", required=True, choices=("onnx", "pt2"), help="onnx, or pt2 of torch.export")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="(default: STYLE.onnx or STYLE.pt2 here)")
+    parser.add_argument(
+        "--format", required=True, choices=tuple(_SUFFIXES), help="onnx, pt2 of torch.export, or coreml"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="(default: STYLE and the format's suffix, here)")
     parser.add_argument("--overwrite", action="store_true", help="write over a file that exists")
     parser.add_argument(
         "--pixels",
         action="store_true",
         help="bytes (batch, height, width, 3) in and out (default: floats in [0, 1], (batch, 3, height, width))",
+    )
+    parser.add_argument(
+        "--size", type=size_in_pixels, metavar="WIDTHxHEIGHT", help="of the pictures; coreml only (default: 640x360)"
     )
     parser.add_argument("--quantize", choices=("int8",), help="convolutions in 8 bits; onnx only (default: fp32)")
     parser.add_argument(

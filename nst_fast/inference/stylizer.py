@@ -16,7 +16,7 @@ from nst_fast.images import Picture, resize, size_for_long_side, to_tensor, to_u
 from nst_fast.inference.engines.choice import PRECISIONS, build_engine, choose_engine
 from nst_fast.inference.steady import SteadyStylizer, check_pixels
 from nst_fast.inference.tiling import estimate_bytes_per_pixel, paint_in_tiles, resize_pixels
-from nst_fast.memory import available_bytes, is_out_of_memory, keep_freed_memory
+from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.transform_nets import TransformNet
 
 # Whatever memory is left: tiles of that would be as large as the picture.
@@ -41,8 +41,7 @@ class Stylizer:
         tiles: auto, which paints picture files in tiles when they would take more than half of the memory that is
             left; always; or never. Tiles are normalised by the statistics of a thumbnail, see `inference.tiling`.
 
-    For one thread at a time, whichever; several of them in several threads are fine. The process keeps memory that is
-    freed, see `keep_freed_memory`.
+    For one thread at a time, whichever; several of them in several threads are fine.
 
     Attributes:
         engine: the name of the engine that paints, never `auto`.
@@ -65,7 +64,6 @@ class Stylizer:
         tiles: str = "auto",
     ) -> None:
         self.device = choose_device(device)
-        keep_freed_memory()
         _check_precision(precision, self.device)
         if tiles not in TILES:
             raise SettingError(f"tiles is {tiles!r}; allowed: {', '.join(TILES)}{nearest_name(tiles, list(TILES))}")

@@ -33,6 +33,14 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--format", "onnx", "--size", "64x64"],
+            "--size is for --format coreml only, the others take pictures of any size; leave it out",
+        ),
+        (
+            ["--format", "coreml", "--pixels"],
+            "--format coreml takes and gives images, which are bytes; leave out --pixels",
+        ),
         (["--format", "pt2", "--quantize", "int8"], "--quantize is for --format onnx only; leave one of them out"),
         (
             ["--format", "onnx", "--quantize", "int8"],

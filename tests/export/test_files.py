@@ -1,13 +1,17 @@
+import gc
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from nst_fast.checkpoint import Checkpoint, CheckpointInfo
-from nst_fast.errors import SettingError
+from nst_fast.cli.export import main
+from nst_fast.errors import OutputError, SettingError
 from nst_fast.export import onnx_file
 from nst_fast.export.comparison import measure_difference
+from nst_fast.export.coreml_package import export_coreml
 from nst_fast.export.onnx_file import export_onnx, export_onnx_in_int8, load_onnx
 from nst_fast.export.pt2_file import export_pt2
 from nst_fast.transform_nets import TRANSFORM_NETS
@@ -83,3 +87,47 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
         export_onnx(build_checkpoint(), tmp_path / "a.onnx", pixels=True)
     assert str(caught.value) == "the format onnx needs an extra: install nst-fast[onnx]"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def coremltools():
+    """The library, which leaves folders to the garbage collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield pytest.importorskip("coremltools")
+        gc.collect()
+
+
+def test_coreml(coremltools, tmp_path):
+    """A package takes and gives an image of the size asked for, carries the metadata, and leaves nothing beside it."""
+    path = tmp_path / "new" / "wave.mlpackage"
+    for height, width in ((40, 56), (37, 50)):
+        difference = export_coreml(build_checkpoint(), path, height=height, width=width)
+        assert difference is None or difference <= 2  # Core ML computes in float16
+        description = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
+        for feature, name in ((description.input, "photo"), (description.output, "painting")):
+            assert [one.name for one in feature] == [name]
+            assert (feature[0].type.imageType.height, feature[0].type.imageType.width) == (height, width)
+        header = json.loads(description.metadata.userDefined["nst_fast"])
+        assert header["style"]["title"] == "Die große Welle"
+    assert [file.name for file in path.parent.iterdir()] == ["wave.mlpackage"]
+
+
+@pytest.mark.usefixtures("coremltools")
+def test_coreml_leaves_what_is_no_package_alone(tmp_path):
+    """A folder of another kind is not replaced, nor is a package of pictures that are too small written."""
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(OutputError, match="what is there is no Core ML package; give another path"):
+        export_coreml(build_checkpoint(), tmp_path / "photos", height=40, width=40)
+    with pytest.raises(SettingError, match="size is 40x4; each side must be at least 8 pixels"):
+        export_coreml(build_checkpoint(), tmp_path / "a.mlpackage", height=4, width=40)
+    assert [file.name for file in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.usefixtures("coremltools", "folder_with_style")
+def test_the_command_writes_a_package_by_default_name(capsys):
+    """It is named after the style, and no line of coremltools' own is seen."""
+    assert main(["x.safetensors", "--format", "coreml", "--size", "48x32"]) == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines()[0] == "x.mlpackage: an RGB image of 48x32 in and out; experimental"
+    assert len(output.out.splitlines()) == 2 and output.err == ""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nst_fast.errors import SettingError
 from nst_fast.inference.engines.engine import FilmFrame, paint_one_by_one
+from nst_fast.memory import keep_freed_memory
 from nst_fast.transform_nets import TransformNet
 from nst_fast.transform_nets.painter import Painter
 from nst_fast.transform_nets.statistics import RelayedStatistics, blank_statistics
@@ -21,7 +22,7 @@ _RELAYED_PIXELS = 640 * 480
 
 
 class TorchEngine:
-    """Runs a network by PyTorch.
+    """Runs a network by PyTorch. On the CPU the process keeps memory that is freed, see `keep_freed_memory`.
 
     Args:
         network: in evaluation mode, on the device to paint on.
@@ -42,6 +43,8 @@ class TorchEngine:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
+        if device.type == "cpu":
+            keep_freed_memory()
         self._network = network
         self._device = device
         self._number_type = number_type
