@@ -48,7 +48,7 @@ JOHNSON = ("preset=laptop", "transform_net=johnson", "learning_rate=5e-3")
 # name of the checkpoint -> painting, and the settings on a CPU.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     FIRST: (FIRST, (*REALTIME_BY_ADAM, "steps=2400")),
-    "starry_night": ("starry_night", REALTIME),
+    "starry_night": ("starry_night", (*REALTIME, "steps=1400")),
     **{
         name: (name, (*REALTIME_BY_ADAM, "steps=700", f"init={FIRST}"))
         for name in ("the_scream", "composition_vii", "udnie", "the_shipwreck_of_the_minotaur")
