@@ -32,7 +32,7 @@ class Architecture(NamedTuple):
 ARCHITECTURES = {
     "vgg16": Architecture((2, 2, 3, 3, 3), (64, 128, 256, 512, 512), (0, 0, 0, 0, 0)),
     "vgg19": Architecture((2, 2, 4, 4, 4), (64, 128, 256, 512, 512), (0, 0, 0, 0, 0)),
-    "compact": Architecture((1, 2, 3, 2), (24, 48, 96, 160), (0, 1, 1, 1)),
+    "compact": Architecture((1, 2, 3, 3), (24, 48, 96, 160), (0, 1, 1, 2)),
 }
 
 # What the first convolution expects for an image in [0, 1]: subtract the mean, divide by the deviation.
