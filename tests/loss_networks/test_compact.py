@@ -85,7 +85,7 @@ def test_errors(tmp_path):
     named = {}
     for key, value in state.items():
         kind, number, name = key.split(".") if key.startswith("layers") else (None, None, None)
-        named[f"features.{[0, 3, 5, 8, 10, 12, 15, 17][int(number)]}.{name}" if kind else key] = value
+        named[f"features.{[0, 3, 5, 8, 10, 12, 15, 17, 19][int(number)]}.{name}" if kind else key] = value
     whole, damaged = tmp_path / "whole.safetensors", tmp_path / "damaged.safetensors"
     safetensors.torch.save_file(named, whole)
     build_loss_network("compact", taps=TAPS, weights=whole)
