@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nst_fast.cli.hydra_command import configs_folder
 from nst_fast.cli.settings import list_settings
 from nst_fast.cli.train import GROUPS, build_recipe
+from nst_fast.shipped import configs_folder
 from nst_fast.training.recipe import Recipe
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"

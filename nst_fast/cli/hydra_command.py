@@ -4,7 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,20 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nst_fast.cli.settings import list_settings
 from nst_fast.errors import NstFastError, SettingError, nearest_name
+from nst_fast.shipped import configs_folder
 
-_PACKAGE = Path(__file__).parent.parent
 # Those of Hydra's options that make sense here, with the values that they may have.
 _OPTIONS = {
     **dict.fromkeys(("--multirun", "-m", "--resolve", "--hydra-help"), ()),
     **dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")),
     **dict.fromkeys(("--info", "-i"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
 }
-
-
-def configs_folder() -> Path:
-    """Where the YAML files are: beside the package in a checkout, inside it in an installed wheel."""
-    beside = _PACKAGE.parent / "configs"
-    return beside if (beside / "train.yaml").is_file() else _PACKAGE / "configs"
 
 
 def run_experiment(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_fast.cli.hydra_command import configs_folder, run_experiment
+from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.settings import TrainSettings
 from nst_fast.cli.settings_help import print_help, wants_help
 from nst_fast.errors import SettingError
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.shipped import configs_folder
 from nst_fast.training.recipe import Recipe
 
 if TYPE_CHECKING:
