@@ -44,7 +44,7 @@ FIRST = "wave"
 REALTIME = ("preset=laptop",)
 # Those that were trained before Muon came: it takes about half of their steps.
 REALTIME_BY_ADAM = (*REALTIME, "optimiser=adam", "learning_rate=5e-3")
-JOHNSON = ("preset=laptop", "transform_net=johnson", "learning_rate=5e-3")
+JOHNSON = ("preset=laptop", "transform_net=johnson")
 # name of the checkpoint -> painting, and the settings on a CPU.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     FIRST: (FIRST, (*REALTIME_BY_ADAM, "steps=2400")),
@@ -53,8 +53,13 @@ NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
         name: (name, (*REALTIME_BY_ADAM, "steps=700", f"init={FIRST}"))
         for name in ("the_scream", "composition_vii", "udnie", "the_shipwreck_of_the_minotaur")
     },
-    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=900")),
-    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=300", f"init={FIRST}_johnson")),
+    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "learning_rate=5e-3", "steps=900")),
+    # What is shipped began from an earlier network of the wave. From this one, by Muon, the losses are lower (1.76 for
+    # 1.87), and bright places become blots of white.
+    "the_scream_johnson": (
+        "the_scream",
+        (*JOHNSON, "optimiser=adam", "learning_rate=2e-3", "steps=250", f"init={FIRST}_johnson"),
+    ),
 }
 
 

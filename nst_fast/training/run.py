@@ -110,12 +110,14 @@ class Run:
 
     @property
     def learning_rate(self) -> float:
-        """For the step to come."""
+        """For the step to come. It falls once the opening steps are over: the others have to mend what these leave."""
         recipe = self.recipe
-        if not recipe.cosine and self.step >= recipe.warmup_steps:
-            return recipe.learning_rate
         return learning_rate_at(
-            self.step, steps=recipe.steps, peak=recipe.learning_rate, warmup_steps=recipe.warmup_steps
+            self.step,
+            steps=recipe.steps,
+            peak=recipe.learning_rate,
+            warmup_steps=recipe.warmup_steps,
+            stays_until=self.opening_steps if recipe.cosine else recipe.steps,
         )
 
     def take_step(self, photos: Tensor) -> None:

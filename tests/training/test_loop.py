@@ -233,10 +233,11 @@ def test_the_first_steps_may_be_with_the_compact_network(start, monkeypatch):
 
     Cut on either side of the change, the run ends in the same weights.
     """
-    compact = replace(RECIPE, loss_network="compact", weights="shipped")
-    mixed = replace(RECIPE, compact_steps=4)
+    plain = replace(RECIPE, cosine=False)  # else the rate stays at its peak for the opening steps
+    compact = replace(plain, loss_network="compact", weights="shipped")
+    mixed = replace(plain, compact_steps=4)
     seen: dict[str, list[torch.Tensor]] = {}
-    for folder, recipe in (("compact", compact), ("mixed", mixed), ("straight", RECIPE)):
+    for folder, recipe in (("compact", compact), ("mixed", mixed), ("straight", plain)):
         with monkeypatch.context() as patch:
             act_after_step(
                 patch,

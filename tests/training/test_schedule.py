@@ -22,6 +22,16 @@ def test_the_rest_is_half_a_cosine():
     assert all(later < earlier for earlier, later in itertools.pairwise(rates))
 
 
+def test_the_rate_stays_until_it_falls():
+    """With `stays_until` it is at its peak after the warm-up, and falls from there as a run without would."""
+    rates = [learning_rate_at(step, steps=50, peak=1.0, warmup_steps=10, stays_until=20) for step in range(50)]
+    assert rates[:10] == [learning_rate_at(step, steps=50, peak=1.0, warmup_steps=10) for step in range(10)]
+    assert rates[10:20] == [1.0] * 10
+    assert rates[20:] == [learning_rate_at(step, steps=30, peak=1.0, warmup_steps=0) for step in range(30)]
+    assert learning_rate_at(49, steps=50, peak=1.0, warmup_steps=10, stays_until=50) == 1.0
+    assert learning_rate_at(5, steps=50, peak=1.0, warmup_steps=10, stays_until=2) == 0.6
+
+
 @pytest.mark.parametrize(("steps", "warmup_steps"), [(1, 0), (1, 1), (5, 5), (3, 10), (1, 50)])
 def test_short_runs(steps, warmup_steps):
     """A run no longer than its warm-up has positive rates up to the peak, also without a warm-up."""
