@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The pictures of the README and of docs, by the shipped networks, by networks given, or by the slow method.
 
-    python scripts/make_pictures.py gallery
+    python scripts/make_pictures.py gallery --long-side 220
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
     python scripts/make_pictures.py random_weights --long-side 168
 

@@ -53,13 +53,8 @@ NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
         name: (name, (*REALTIME_BY_ADAM, "steps=700", f"init={FIRST}"))
         for name in ("the_scream", "composition_vii", "udnie", "the_shipwreck_of_the_minotaur")
     },
-    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "learning_rate=5e-3", "steps=900")),
-    # What is shipped began from an earlier network of the wave. From this one, by Muon, the losses are lower (1.76 for
-    # 1.87), and bright places become blots of white.
-    "the_scream_johnson": (
-        "the_scream",
-        (*JOHNSON, "optimiser=adam", "learning_rate=2e-3", "steps=250", f"init={FIRST}_johnson"),
-    ),
+    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=500")),
+    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=250", f"init={FIRST}_johnson")),
 }
 
 

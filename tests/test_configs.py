@@ -86,3 +86,18 @@ def test_the_quick_start_needs_no_download(compose_train):
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
     recipe = build_recipe(settings)
     assert (recipe.loss_network, recipe.weights) == ("compact", "shipped")
+
+
+def test_johnson_is_trained_by_adam(compose_train):
+    """`transform_net=johnson` brings its optimiser and rate; a preset and the command line have the last word."""
+    for arguments, expected in (
+        ((), ("adam", 2e-3)),
+        (("learning_rate=0.5", "optimiser=muon"), ("muon", 0.5)),
+        (("preset=paper",), ("adam", 1e-3)),
+    ):
+        ((settings, _),) = compose_train(*NEEDED, "transform_net=johnson", *arguments)
+        recipe = build_recipe(settings)
+        assert (recipe.transform_net, recipe.width) == ("johnson", 32)
+        assert (recipe.optimiser, recipe.learning_rate) == expected
+    ((settings, _),) = compose_train(*NEEDED)
+    assert build_recipe(settings).optimiser == "muon"
