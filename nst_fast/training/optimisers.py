@@ -6,17 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from nst_fast.errors import SettingError, nearest_name
-
-OPTIMISERS = ("muon", "adam")
-
-
-def check_optimiser(name: str) -> None:
-    """Raises SettingError unless `name` is one of OPTIMISERS."""
-    if name not in OPTIMISERS:
-        raise SettingError(
-            f"optimiser {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}{nearest_name(name, list(OPTIMISERS))}"
-        )
+from nst_fast.training.recipe import check_optimiser
 
 
 def build_optimisers(
@@ -26,7 +16,7 @@ def build_optimisers(
 
     Args:
         parameters: to be trained.
-        name: one of OPTIMISERS; `muon` takes Adam for whatever is no kernel of a convolution.
+        name: one of `recipe.OPTIMISERS`; `muon` takes Adam for whatever is no kernel of a convolution.
         learning_rate: of each of them.
 
     Raises:

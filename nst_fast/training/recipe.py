@@ -4,9 +4,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from nst_fast.errors import SettingError
+from nst_fast.errors import SettingError, nearest_name
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
-from nst_fast.training.optimisers import check_optimiser
+
+OPTIMISERS = ("muon", "adam")
+
+
+def check_optimiser(name: str) -> None:
+    """Raises SettingError unless `name` is one of OPTIMISERS."""
+    if name not in OPTIMISERS:
+        raise SettingError(
+            f"optimiser {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}{nearest_name(name, list(OPTIMISERS))}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

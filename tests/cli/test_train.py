@@ -60,6 +60,7 @@ OTHER_VALUES = {
     "crop_size": 96,
     "largest_crop": 1.25,
     "held_out_photos": 5,
+    "optimiser": "adam",
     "learning_rate": 0.0025,
     "warmup_steps": 9,
     "cosine": False,

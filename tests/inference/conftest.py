@@ -1,6 +1,6 @@
 """Tiny films made on the spot, and a stylizer that paints nothing, so that what comes out can be compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,8 +30,11 @@ class Untouched:
         self.smoothing = smoothing
         return self
 
-    def reset(self) -> None:
-        self.resets.append(len(self.shapes))
+    def stylize_frames(self, frames: Iterable[tuple[np.ndarray, bool]]) -> Generator[np.ndarray, None, None]:
+        for rgb, is_cut in frames:
+            if is_cut:
+                self.resets.append(len(self.shapes))
+            yield self.stylize_pixels(rgb)
 
     def stylize_pixels(self, rgb: np.ndarray) -> np.ndarray:
         self.shapes.append(rgb.shape)
