@@ -119,11 +119,14 @@ def gather_material(
         SettingError: a loss that does not exist.
     """
     taps = [*recipe.content_taps, *recipe.style_taps]
-    loss_network = load_loss_network(
-        recipe.loss_network, taps, recipe.weights, recipe.pooling, recipe.input_normalisation, recipe.seed, device
-    )
-    if channels_last:
-        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def load(name: str, weights: str, pooling: str, input_normalisation: str | None) -> LossNetwork:
+        network = load_loss_network(name, taps, weights, pooling, input_normalisation, recipe.seed, device)
+        if channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+    loss_network = load(recipe.loss_network, recipe.weights, recipe.pooling, recipe.input_normalisation)
     photos = read_photos(
         inputs.photo_files, recipe, memory_gib=photo_memory_gib, device=device, show_progress=show_progress, say=say
     )
@@ -133,9 +136,7 @@ def gather_material(
     opening_loss = None
     if recipe.compact_steps > 0 and recipe.loss_network != "compact":
         # As it was distilled: pooling and input_normalisation of the recipe are those of the other network.
-        compact = load_loss_network("compact", taps, "shipped", "max", None, recipe.seed, device)
-        if channels_last:
-            compact.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        compact = load("compact", "shipped", pooling="max", input_normalisation=None)
         opening_loss = build_loss(recipe, compact, inputs.style_image, photos, device)
     return Material(photos, held_out, strip, loss, opening_loss)
 
