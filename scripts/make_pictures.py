@@ -3,12 +3,14 @@
 
     python scripts/make_pictures.py gallery --long-side 220
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
+    python scripts/make_pictures.py grains 0=NONE.safetensors 0.016=SOME.safetensors 0.032=MUCH.safetensors
     python scripts/make_pictures.py random_weights --long-side 168
 
-The networks of the ladder come from one sweep:
+The networks of each ladder come from one sweep:
 
     nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=400 batch_size=2 crop_size=128 \\
         style_strength=5,20,80
+    nst-fast train -m style=wave.jpg content=photos preset=laptop steps=300 transform_net.grain=0,0.008,0.016,0.032
 """
 
 import argparse
@@ -31,7 +33,9 @@ ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "docs" / "examples" / "photos"
 PICTURES = ROOT / "docs" / "pictures"
 GALLERY_PHOTOS = ("china", "astronaut", "chelsea", "coffee", "flower", "rocket")
-STRENGTHS_PHOTO = "china"
+RANDOM_WEIGHTS_PHOTO = "china"
+# picture -> the photo, and the setting that differs from network to network
+LADDERS = {"strengths": ("china", "style_strength"), "grains": ("rocket", "grain")}
 PAINTING = ROOT / "docs" / "examples" / "painting.jpg"
 
 
@@ -52,19 +56,19 @@ def make_gallery(long_side: int) -> np.ndarray:
     return draw_sheet(rows)
 
 
-def make_strengths(labelled: list[str], long_side: int) -> np.ndarray:
-    """One photo as networks of different strengths paint it."""
-    photo = load_photo(STRENGTHS_PHOTO, long_side)
+def make_ladder(photo_name: str, setting: str, labelled: list[str], long_side: int) -> np.ndarray:
+    """One photo as networks that differ in one setting paint it."""
+    photo = load_photo(photo_name, long_side)
     row = [("photo", photo)]
     for pair in labelled:
-        strength, _, path = pair.partition("=")
-        row.append((f"style_strength={strength}", Stylizer(path).stylize(photo)))
+        value, _, path = pair.partition("=")
+        row.append((f"{setting}={value}", Stylizer(path).stylize(photo)))
     return draw_sheet([row])
 
 
 def make_random_weights(long_side: int) -> np.ndarray:
     """One photo by the slow method, and the style alone from noise, with a loss network that is trained or is not."""
-    photo = load_photo(STRENGTHS_PHOTO, long_side)
+    photo = load_photo(RANDOM_WEIGHTS_PHOTO, long_side)
     short_side = min(photo.shape[1:])
     rows = [[("photo", photo)], [("painting", load_image(PAINTING, short_side=short_side))]]
     networks = {
@@ -84,7 +88,7 @@ def make_random_weights(long_side: int) -> np.ndarray:
                     iterations=50,
                 )
                 painted = Path(folder) / f"{label}-{start}.png"
-                optimize_image(PHOTOS / f"{STRENGTHS_PHOTO}.jpg", PAINTING, painted, plan)
+                optimize_image(PHOTOS / f"{RANDOM_WEIGHTS_PHOTO}.jpg", PAINTING, painted, plan)
                 row.append((label, load_image(painted)))
     return draw_sheet(rows)
 
@@ -92,8 +96,8 @@ def make_random_weights(long_side: int) -> np.ndarray:
 def main() -> None:
     """Make one of the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("gallery", "strengths", "random_weights"))
-    parser.add_argument("checkpoints", nargs="*", metavar="STRENGTH=CHECKPOINT")
+    parser.add_argument("which", choices=("gallery", *LADDERS, "random_weights"))
+    parser.add_argument("checkpoints", nargs="*", metavar="VALUE=CHECKPOINT")
     parser.add_argument("--long-side", type=int, default=400, help="pixels of each picture (default: 400)")
     options = parser.parse_args()
     if options.which == "gallery":
@@ -101,7 +105,7 @@ def main() -> None:
     elif options.which == "random_weights":
         sheet = make_random_weights(options.long_side)
     else:
-        sheet = make_strengths(options.checkpoints, options.long_side)
+        sheet = make_ladder(*LADDERS[options.which], options.checkpoints, options.long_side)
     PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{options.which}.jpg"
     Image.fromarray(sheet).save(path, quality=88)

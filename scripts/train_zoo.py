@@ -42,17 +42,11 @@ PAINTINGS = {
 
 FIRST = "wave"
 REALTIME = ("preset=laptop",)
-# Those that were trained before Muon came: it takes about half of their steps.
-REALTIME_BY_ADAM = (*REALTIME, "optimiser=adam", "learning_rate=5e-3")
 JOHNSON = ("preset=laptop", "transform_net=johnson")
 # name of the checkpoint -> painting, and the settings on a CPU.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    FIRST: (FIRST, (*REALTIME_BY_ADAM, "steps=2400")),
-    "starry_night": ("starry_night", (*REALTIME, "steps=1400")),
-    **{
-        name: (name, (*REALTIME_BY_ADAM, "steps=700", f"init={FIRST}"))
-        for name in ("the_scream", "composition_vii", "udnie", "the_shipwreck_of_the_minotaur")
-    },
+    FIRST: (FIRST, REALTIME),
+    **{name: (name, (*REALTIME, "steps=500", f"init={FIRST}")) for name in PAINTINGS if name != FIRST},
     f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=500")),
     "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=250", f"init={FIRST}_johnson")),
 }

@@ -94,7 +94,7 @@ def test_float32_round_trip(tmp_path, kind):
     save_checkpoint(tmp_path / "a.safetensors", network, INFO, dtype=torch.float32)
     loaded = load_checkpoint(tmp_path / "a.safetensors")
     assert type(loaded.network) is kind
-    assert loaded.network.arguments == {"width": 8}
+    assert loaded.network.arguments == {"width": 8, "grain": 0.0}
     assert not loaded.network.training
     assert not any(weight.requires_grad for weight in loaded.network.parameters())
     assert_same(loaded, network)
@@ -157,7 +157,7 @@ def test_header_is_read_without_tensors(path, monkeypatch):
     header = read_checkpoint_header(path)
     assert header == json.loads(stored["__metadata__"][METADATA_KEY])
     assert header["format_version"] == FORMAT_VERSION == 1
-    assert header["transform_net"] == {"name": "realtime", "width": 4}
+    assert header["transform_net"] == {"name": "realtime", "width": 4, "grain": 0.0}
     assert header["style"]["title"] == "Die große Welle 大波"
 
 

@@ -24,6 +24,7 @@ class TransformNetSettings:
 
     name: str = _setting("realtime", "network: realtime or johnson")
     width: int = _setting(32, "its channels")
+    grain: float = _setting(0.016, "noise that makes strokes in flat areas irregular; 0: none")
 
 
 @dataclasses.dataclass

@@ -59,6 +59,7 @@ def build_recipe(settings: TrainSettings) -> Recipe:
     return Recipe(
         transform_net=settings.transform_net.name,
         width=settings.transform_net.width,
+        grain=settings.transform_net.grain,
         loss_network=settings.loss_network.name,
         weights=settings.loss_network.weights,
         pooling=settings.loss_network.pooling,

@@ -18,10 +18,12 @@ from torch import Tensor, fx, nn
 
 from nst_fast.export.onnx_nodes import GraphWriter
 from nst_fast.transform_nets import TransformNet
+from nst_fast.transform_nets.grain import PERIOD, Grain
 from nst_fast.transform_nets.layers import SmoothUpsampleConv
 from nst_fast.transform_nets.statistics import InstanceNorm, count_statistics
 
 _LEAVES = (
+    Grain,
     SmoothUpsampleConv,
     nn.Conv2d,
     InstanceNorm,
@@ -39,7 +41,12 @@ class _LayerTracer(fx.Tracer):
 
 
 def build_onnx_graph(
-    network: TransformNet, *, pixels: bool, statistics: bool = False, metadata: dict[str, str] | None = None
+    network: TransformNet,
+    *,
+    pixels: bool,
+    statistics: bool = False,
+    origin: bool = False,
+    metadata: dict[str, str] | None = None,
 ) -> onnx.ModelProto:
     """The graph of a `Painter` of this network, in float32; batch, height and width are free.
 
@@ -49,17 +56,21 @@ def build_onnx_graph(
     Args:
         statistics: True: two more inputs, `given` (1, 2, total channels) and `share` (), and one more output, `used`;
             see `paint_with_statistics`.
+        origin: True: one more input, `origin` (2,) int64, see `Grain`; for networks that have grain.
         metadata: goes into the file's own.
     """
-    return _NetworkWriter(network, pixels, statistics).write(metadata or {})
+    return _NetworkWriter(network, pixels, statistics, origin).write(metadata or {})
 
 
 class _NetworkWriter:
-    def __init__(self, network: TransformNet, pixels: bool, statistics: bool) -> None:
+    def __init__(self, network: TransformNet, pixels: bool, statistics: bool, origin: bool) -> None:
         self._network = network
         self._pixels = pixels
         self._writer = GraphWriter()
         self._with_statistics = statistics
+        self._with_origin = origin
+        # The grain of the pictures, (1, 1, H, W), to be added once they are floats; empty: none.
+        self._grain = ""
         self._channels_passed = 0
         self._used: list[str] = []
         # Of tensors whose channels stand in another order than the network's: which of its channels stands where.
@@ -78,6 +89,8 @@ class _NetworkWriter:
         if self._with_statistics:
             writer.add_input("given", "float32", [1, 2, channels])
             writer.add_input("share", "float32", [])
+        if self._with_origin:
+            writer.add_input("origin", "int64", [2])
         height_width = writer.node("Shape", pictures, start=1 if self._pixels else 2, end=3 if self._pixels else 4)
         painted = self._write_network(self._pad(pictures, height_width))
         painted = self._cut(self._finish(painted), height_width)
@@ -106,7 +119,7 @@ class _NetworkWriter:
             if node.op == "placeholder":
                 names[node] = pictures
             elif node.op == "call_module":
-                names[node] = self._write_layer(modules[node.target], names[node.args[0]], node.args[0].op)
+                names[node] = self._write_layer(modules[node.target], names[node.args[0]], names[node.args[0]] == pictures)
             elif node.op == "call_function" and node.target is operator.add:
                 names[node] = self._writer.node("Add", *(self._shuffle(names[argument]) for argument in node.args))
             elif node.op == "output":
@@ -115,8 +128,11 @@ class _NetworkWriter:
                 raise NotImplementedError(f"{node.op} {node.target} in {type(self._network).__name__}")
         raise AssertionError("a traced graph has an output")
 
-    def _write_layer(self, layer: nn.Module, hidden: str, source: str) -> str:
-        if source == "placeholder":
+    def _write_layer(self, layer: nn.Module, hidden: str, is_picture: bool) -> str:
+        if isinstance(layer, Grain):
+            self._grain = self._write_grain(layer, hidden) if layer.strength else ""
+            return hidden
+        if is_picture:
             if isinstance(layer, nn.PixelUnshuffle):
                 return self._unshuffle_pictures(hidden, layer.downscale_factor)
             hidden = self._to_colours_first(hidden)
@@ -167,10 +183,30 @@ class _NetworkWriter:
         self._squares[result] = "DCR"
         return result
 
+    def _write_grain(self, layer: Grain, pictures: str) -> str:
+        writer = self._writer
+        both = (layer.row_frequencies, layer.row_phases), (layer.column_frequencies, layer.column_phases)
+        waves = []
+        for axis, (frequencies, phases) in enumerate(both):
+            side_axis = axis + (1 if self._pixels else 2)
+            side = writer.node("Squeeze", writer.node("Shape", pictures, start=side_axis, end=side_axis + 1))
+            positions = writer.node("Range", writer.constant(0), side, writer.constant(1))
+            if self._with_origin:
+                start = writer.node("Slice", "origin", writer.constant([axis]), writer.constant([axis + 1]))
+                positions = writer.node("Add", positions, start)
+            cycles = writer.node(
+                "Mul", writer.node("Unsqueeze", positions, writer.constant([1])), writer.constant(frequencies.numpy())
+            )
+            angles = writer.node("Add", cycles, writer.constant(phases.numpy()))
+            angles = writer.node("Mod", angles, writer.constant(PERIOD))
+            waves.append(writer.node("Gather", writer.constant(layer.cosines.numpy()), angles))
+        plane = writer.node("MatMul", waves[0], writer.node("Transpose", waves[1], perm=[1, 0]))
+        return writer.node("Unsqueeze", plane, writer.constant([0, 1]))
+
     def _to_colours_first(self, pictures: str) -> str:
-        if not self._pixels:
-            return pictures
-        return self._to_float(self._writer.node("Transpose", pictures, perm=[0, 3, 1, 2]))
+        if self._pixels:
+            pictures = self._to_float(self._writer.node("Transpose", pictures, perm=[0, 3, 1, 2]))
+        return self._writer.node("Add", pictures, self._grain) if self._grain else pictures
 
     def _to_float(self, pixels: str) -> str:
         cast = self._writer.node("Cast", pixels, to=onnx.TensorProto.FLOAT)
@@ -179,7 +215,7 @@ class _NetworkWriter:
     def _unshuffle_pictures(self, pictures: str, factor: int) -> str:
         """Pixel-unshuffle of the input; from pixels by one copy of bytes."""
         if not self._pixels:
-            return self._unshuffle(pictures, factor)
+            return self._unshuffle(self._to_colours_first(pictures), factor)
         writer = self._writer
         batch = writer.node("Shape", pictures, start=0, end=1)
         small = writer.node("Div", writer.node("Shape", pictures, start=1, end=3), writer.constant([factor] * 2))
@@ -189,6 +225,10 @@ class _NetworkWriter:
         columns = writer.node("Concat", batch, height, width, writer.constant([3 * factor**2]), axis=0)
         small_pictures = writer.node("Reshape", squares, columns)
         result = self._to_float(writer.node("Transpose", small_pictures, perm=[0, 3, 1, 2]))
+        if self._grain:
+            grain = writer.node("SpaceToDepth", self._grain, blocksize=factor)
+            places = writer.constant(np.repeat(np.arange(factor**2), 3))  # the same for all three colours
+            result = writer.node("Add", result, writer.node("Gather", grain, places, axis=1))
         self._orders[result] = _block_first(3, factor)
         return result
 

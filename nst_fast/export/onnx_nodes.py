@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 18
 # As old as the operators allow, so that older runtimes read it too.
 IR_VERSION = 9
-NUMBER_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+NUMBER_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
 
 class GraphWriter:

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable
 import numpy as np
 
 from nst_fast.errors import SettingError
-from nst_fast.inference.engines.engine import Engine, FilmFrame
+from nst_fast.inference.engines.engine import Engine, FilmFrame, paint_next_frame
 
 
 class SteadyStylizer:
@@ -36,11 +36,8 @@ class SteadyStylizer:
             SettingError: another shape or dtype.
         """
         check_pixels(frame, (3,))
-        if self.smoothing == 0:
-            return self._engine.paint_pixels(frame[None])[0]
-        share = 1.0 if self._used is None else 1.0 - self.smoothing
-        painted, self._used = self._engine.paint_pixels_with_statistics(frame[None], self._used, share)
-        return painted[0]
+        painted, self._used = paint_next_frame(self._engine, frame, self._used, 1.0 - self.smoothing)
+        return painted
 
     def stylize_frames(self, frames: Iterable[FilmFrame]) -> Generator[np.ndarray, None, None]:
         """Paint a whole film, as `stylize_pixels` would paint one frame after the other, or quicker.

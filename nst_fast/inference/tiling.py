@@ -57,7 +57,9 @@ def paint_tiles_with_statistics(
     for rows in split_side(rgb.shape[0], window_side, overlap, network.stride):
         for columns in split_side(rgb.shape[1], window_side, overlap, network.stride):
             window = rgb[rows.window_start : rows.window_end, columns.window_start : columns.window_end]
-            ((result,), _) = engine.paint_pixels_with_statistics(window[None], statistics, 0.0)
+            ((result,), _) = engine.paint_pixels_with_statistics(
+                window[None], statistics, 0.0, (rows.window_start, columns.window_start)
+            )
             painted[rows.start : rows.end, columns.start : columns.end] = result[
                 rows.start - rows.window_start : rows.end - rows.window_start,
                 columns.start - columns.window_start : columns.end - columns.window_start,

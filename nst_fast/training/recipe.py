@@ -28,6 +28,7 @@ class Recipe:
 
     transform_net: str = "realtime"  # or johnson
     width: int = 32  # of the network, in channels
+    grain: float = 0.016  # noise on the photo, without which flat areas are painted like woven cloth; 0: none
 
     loss_network: str = "auto"  # vgg19 where its weights can be had, else compact; or one of vgg19, vgg16, compact
     weights: str = "imagenet"  # or imagenet_features, shipped (compact), random, or a file
@@ -58,6 +59,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         at_least = {
+            "grain": 0,
             "style_short_side": 16,
             "crop_size": 16,
             "largest_crop": 1,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nst_fast.data.sampler import mix
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.run_state import load_state, restore_parts, save_state
@@ -17,9 +18,16 @@ from nst_fast.training.recipe import Recipe
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
 from nst_fast.transform_nets import TransformNet, build_transform_net
+from nst_fast.transform_nets.grain import PERIOD
 
 STATE_FILE = "state.pt"
 AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def draw_grain_origin(seed: int, step: int) -> Tensor:
+    """Where in the grain the crops of a step lie, (2,), so that the network does not learn one piece of it by heart."""
+    generator = torch.Generator().manual_seed(mix(seed, step, 3))
+    return torch.randint(PERIOD, (2,), generator=generator)
 
 
 def choose_autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
@@ -35,15 +43,15 @@ def choose_autocast_type(precision: str, device: torch.device) -> torch.dtype | 
     return AUTOCAST_TYPES[precision]
 
 
-def _compile(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+def _compile(compute: Callable[..., Any]) -> Callable[..., Any]:
     """`compute` through torch.compile, which does its work, and finds what it lacks, at the first call."""
     from torch._dynamo.exc import TorchDynamoException  # slow, and needed here only
 
     compiled = torch.compile(compute)
 
-    def call(photos: Tensor) -> Any:
+    def call(*tensors: Tensor) -> Any:
         try:
-            return compiled(photos)
+            return compiled(*tensors)
         except TorchDynamoException as error:
             reason = next(line.strip() for line in str(error).splitlines() if line.strip())
             raise SettingError(
@@ -91,7 +99,7 @@ class Run:
         self.step = 0
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are none of our business
             torch.manual_seed(recipe.seed)
-            network = build_transform_net(recipe.transform_net, width=recipe.width)
+            network = build_transform_net(recipe.transform_net, width=recipe.width, grain=recipe.grain)
         if initial is not None:
             network.load_state_dict(initial.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
@@ -123,7 +131,8 @@ class Run:
     def take_step(self, photos: Tensor) -> None:
         """One step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
-        total, terms = (self._opening_losses if self.step < self.opening_steps else self._losses)(photos)
+        compute_losses = self._opening_losses if self.step < self.opening_steps else self._losses
+        total, terms = compute_losses(photos, draw_grain_origin(self.recipe.seed, self.step).to(self.device))
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         for optimiser in self.optimisers.values():
@@ -181,6 +190,8 @@ class Run:
             **self.optimisers,
         }
 
-    def _compute_losses(self, loss: PerceptualLoss, photos: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _compute_losses(
+        self, loss: PerceptualLoss, photos: Tensor, origin: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
-            return loss(self.network(photos), photos)
+            return loss(self.network(photos, origin=origin), photos)

@@ -11,7 +11,7 @@ TransformNet = JohnsonNet | RealtimeNet
 TRANSFORM_NETS: dict[str, type[JohnsonNet] | type[RealtimeNet]] = {"johnson": JohnsonNet, "realtime": RealtimeNet}
 
 
-def build_transform_net(name: str, **arguments: int) -> TransformNet:
+def build_transform_net(name: str, **arguments: float) -> TransformNet:
     """A fresh network by its name, such as `build_transform_net("realtime", width=32)`; weights from torch's seed.
 
     Raises:
@@ -25,7 +25,7 @@ def build_transform_net(name: str, **arguments: int) -> TransformNet:
     allowed = list(inspect.signature(TRANSFORM_NETS[name]).parameters)
     if unknown := set(arguments) - set(allowed):
         raise SettingError(f"transform_net {name} takes no {min(unknown)!r}; allowed: {', '.join(allowed)}")
-    return TRANSFORM_NETS[name](**arguments)
+    return TRANSFORM_NETS[name](**arguments)  # pyright: ignore[reportArgumentType] -- each checks its own
 
 
 def name_of_transform_net(network: TransformNet) -> str:

@@ -26,13 +26,17 @@ class Painter(nn.Module):
         self.pixels = pixels
 
     def forward(
-        self, pictures: Tensor, given: Tensor | None = None, share: float | Tensor = 1.0
+        self,
+        pictures: Tensor,
+        given: Tensor | None = None,
+        share: float | Tensor = 1.0,
+        origin: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Paint; with `given` also return the statistics used, see `paint_with_statistics`."""
         photos, height, width = self._prepare(pictures)
         if given is None:
             return self._finish(self.network(photos), height, width)
-        painted, used = paint_with_statistics(self.network, photos, given, share)
+        painted, used = paint_with_statistics(self.network, photos, given, share, origin)
         return self._finish(painted, height, width), used
 
     def paint_relayed(self, pictures: Tensor, statistics: RelayedStatistics) -> Tensor:

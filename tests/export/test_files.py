@@ -20,7 +20,7 @@ from nst_fast.transform_nets.painter import Painter
 
 def build_checkpoint(name: str = "realtime") -> Checkpoint:
     torch.manual_seed(0)
-    network = TRANSFORM_NETS[name](width=8).eval().requires_grad_(False)
+    network = TRANSFORM_NETS[name](width=8, grain=0.1).eval().requires_grad_(False)
     return Checkpoint(network, CheckpointInfo(style={"name": "wave", "title": "Die große Welle"}))
 
 
@@ -34,7 +34,7 @@ def test_onnx(tmp_path, name, pixels):
     assert difference <= (1 if pixels else 0.1)
     header = json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["nst_fast"])
     assert header["style"] == {"name": "wave", "title": "Die große Welle"}
-    assert header["transform_net"] == {"name": name, "width": 8}
+    assert header["transform_net"] == {"name": name, "width": 8, "grain": 0.1}
     assert [file.name for file in path.parent.iterdir()] == ["wave.onnx"]
 
 

@@ -26,7 +26,7 @@ def randomise(network: nn.Module) -> nn.Module:
 
 def build_network(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return randomise(TRANSFORM_NETS[name](width=8))
+    return randomise(TRANSFORM_NETS[name](width=8, grain=0.1))
 
 
 def run(model: "onnx.ModelProto", **inputs: torch.Tensor) -> list[np.ndarray]:
@@ -75,7 +75,7 @@ class OnlyTheEnd(nn.Module):
         super().__init__()
         self.decoder = Chain(nn.Conv2d(3, 4, 1), SmoothUpsampleConvNorm(4, 3), ToColours(3, 3))
 
-    def forward(self, photos, statistics=None):
+    def forward(self, photos, statistics=None, origin=None):
         return self.decoder(photos, statistics)
 
 

@@ -23,7 +23,7 @@ ENGINES = [name for name in list_engines(torch.device("cpu")) if name != "compil
 
 def build_network(kind, width: int = 4):
     torch.manual_seed(0)
-    network = kind(width=width).eval().requires_grad_(False)
+    network = kind(width=width, grain=0.1).eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, InstanceNorm):
             module.weight.uniform_(0.5, 1.5)

@@ -24,6 +24,7 @@ from nst_fast.run_state import load_state
 from nst_fast.training import preparation, result_file
 from nst_fast.training.loop import Run, TrainingResult, train
 from nst_fast.training.recipe import Recipe
+from nst_fast.training.run import draw_grain_origin
 
 CONTENT_TAPS = {"relu2_1": 1.0}
 STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0}
@@ -130,7 +131,7 @@ def test_a_checkpoint_describes_itself(start):
     assert result.steps == 8 and result.seconds > 0
     assert result.checkpoint.name == "Wave.safetensors"
     header = read_checkpoint_header(result.checkpoint)
-    assert header["transform_net"] == {"name": "realtime", "width": 4}
+    assert header["transform_net"] == {"name": "realtime", "width": 4, "grain": 0.016}
     assert header["style"] == {"name": "Wave", "title": "The Great Wave", "artist": "Hokusai"}
     assert header["loss"] == {
         "loss_network": "vgg19",
@@ -557,8 +558,8 @@ def test_a_damaged_state_is_an_error(start, tmp_path):
 def turn_to_nan_from(monkeypatch, step: int) -> None:
     compute_losses = Run._compute_losses
 
-    def compute_and_spoil(run: Run, loss: PerceptualLoss, photos: torch.Tensor):
-        total, terms = compute_losses(run, loss, photos)
+    def compute_and_spoil(run: Run, loss: PerceptualLoss, *tensors: torch.Tensor):
+        total, terms = compute_losses(run, loss, *tensors)
         factor = math.nan if run.step + 1 >= step else 1.0
         return total * factor, {name: term * factor for name, term in terms.items()}
 
@@ -724,7 +725,7 @@ def test_johnson_trains(start):
     recipe = replace(RECIPE, transform_net="johnson", steps=2, normalisation="johnson", total_variation_weight=1e-6)
     result = start(recipe=recipe)
     header = read_checkpoint_header(result.checkpoint)
-    assert header["transform_net"] == {"name": "johnson", "width": 4}
+    assert header["transform_net"] == {"name": "johnson", "width": 4, "grain": 0.016}
     assert header["loss"]["normalisation"] == "johnson"
     assert all(weight.isfinite().all() for weight in weights_of(result))
 
@@ -773,3 +774,12 @@ def test_each_moment_is_shown_to_who_watches(start):
     assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
     watched = list(moments[-1][3].state_dict().values())
     assert all(torch.equal(a, b) for a, b in zip(watched, weights_of(result), strict=True))
+
+
+def test_each_step_has_grain_of_its_own():
+    """Steps see different pieces of the grain; the same step of the same run sees the same again."""
+    origins = [tuple(draw_grain_origin(0, step).tolist()) for step in range(100)]
+    assert len(set(origins)) == 100
+    assert origins == [tuple(draw_grain_origin(0, step).tolist()) for step in range(100)]
+    assert tuple(draw_grain_origin(1, 0).tolist()) != origins[0]
+    assert min(map(min, origins)) >= 0 and max(map(max, origins)) < 4096

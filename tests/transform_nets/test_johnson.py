@@ -62,7 +62,7 @@ def test_width_scales_all_channels():
     network = JohnsonNet(width=8)
     channels = [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert channels == [out // 4 for _, _, _, out, _ in PAPER[:-1]] + [3]
-    assert network.arguments == {"width": 8}
+    assert network.arguments == {"width": 8, "grain": 0.0}
 
 
 def test_upsampling_is_nearest_neighbour():

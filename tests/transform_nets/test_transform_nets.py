@@ -97,4 +97,4 @@ def test_unknown_argument():
     """An argument that a network does not take is answered with those that it does."""
     with pytest.raises(SettingError) as caught:
         build_transform_net("realtime", width=32, blocks=5)
-    assert str(caught.value) == "transform_net realtime takes no 'blocks'; allowed: width"
+    assert str(caught.value) == "transform_net realtime takes no 'blocks'; allowed: width, grain"

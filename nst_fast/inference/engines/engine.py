@@ -22,11 +22,12 @@ class Engine(Protocol):
         ...
 
     def paint_pixels_with_statistics(
-        self, pixels: np.ndarray, given: np.ndarray | None, share: float
+        self, pixels: np.ndarray, given: np.ndarray | None, share: float, origin: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint as `paint_pixels`, by given and measured statistics, see `paint_with_statistics`.
 
         Args:
+            origin: of the pixels in the picture that they are a tile of, down and right. None: it is the picture.
             given: float32, (B or 1, 2, total channels), as an earlier call returned it. None: only where share is 1.
 
         Returns:
@@ -43,13 +44,24 @@ class Engine(Protocol):
         ...
 
 
+def paint_next_frame(
+    engine: Engine, pixels: np.ndarray, used: np.ndarray | None, share: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Paint one frame of a film, (H, W, 3), by what is measured on it, mixed with what the frame before used.
+
+    Args:
+        used: for the frame before, as this returned it. None: there is none, so all is measured.
+        share: of what is measured.
+    """
+    if share == 1:
+        return engine.paint_pixels(pixels[None])[0], None
+    painted, used = engine.paint_pixels_with_statistics(pixels[None], used, 1.0 if used is None else share)
+    return painted[0], used
+
+
 def paint_one_by_one(engine: Engine, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:
-    """`Engine.paint_frames` by `Engine.paint_pixels_with_statistics`."""
+    """`Engine.paint_frames` by `paint_next_frame`."""
     used = None
     for pixels, afresh in frames:
-        if share == 1:
-            yield engine.paint_pixels(pixels[None])[0]
-            continue
-        given = None if afresh else used
-        painted, used = engine.paint_pixels_with_statistics(pixels[None], given, 1.0 if given is None else share)
-        yield painted[0]
+        painted, used = paint_next_frame(engine, pixels, None if afresh else used, share)
+        yield painted

@@ -19,7 +19,7 @@ RunGraph = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 class GraphEngine:
     """Runs a network by whatever opens an ONNX graph.
 
-    The graphs for pixels, for images and for given statistics are each built when first needed.
+    The graphs for pixels, for images, for given statistics and for tiles are each built when first needed.
 
     Args:
         network: one of `TRANSFORM_NETS`.
@@ -29,7 +29,7 @@ class GraphEngine:
     def __init__(self, network: TransformNet, open_graph: Callable[[bytes], RunGraph]) -> None:
         self._network = network
         self._open_graph = open_graph
-        self._graphs: dict[tuple[bool, bool], RunGraph] = {}
+        self._graphs: dict[tuple[bool, bool, bool], RunGraph] = {}
 
     def paint_images(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), float in [0, 1], on any device, to the same shape, float32, on the CPU."""
@@ -47,11 +47,13 @@ class GraphEngine:
         return painted[:, : pixels.shape[1], : pixels.shape[2]]
 
     def paint_pixels_with_statistics(
-        self, pixels: np.ndarray, given: np.ndarray | None, share: float
+        self, pixels: np.ndarray, given: np.ndarray | None, share: float, origin: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint as `paint_pixels`, see `paint_with_statistics`; `given` may be None where `share` is 1."""
         statistics = blank_statistics(self._network).numpy() if given is None else given
         inputs = {"pictures": self._enlarge(pixels), "given": statistics, "share": np.array(share, np.float32)}
+        if origin is not None and self._network.grain.strength:
+            inputs["origin"] = np.array(origin, np.int64)
         painted, used = self._run(inputs, pixels=True)
         return painted[:, : pixels.shape[1], : pixels.shape[2]], used
 
@@ -68,13 +70,13 @@ class GraphEngine:
         return np.ascontiguousarray(pixels)
 
     def _run(self, inputs: dict[str, np.ndarray], *, pixels: bool) -> list[np.ndarray]:
-        kind = (pixels, "given" in inputs)
+        kind = (pixels, "given" in inputs, "origin" in inputs)
         try:
             if kind not in self._graphs:
                 # Here, since PyTorch alone must do without onnx, which comes with the extras.
                 from nst_fast.export.onnx_graph import build_onnx_graph
 
-                graph = build_onnx_graph(self._network, pixels=pixels, statistics=kind[1])
+                graph = build_onnx_graph(self._network, pixels=pixels, statistics=kind[1], origin=kind[2])
                 self._graphs[kind] = self._open_graph(graph.SerializeToString())
             return self._graphs[kind](inputs)
         except Exception as error:  # each runtime has classes of its own for this

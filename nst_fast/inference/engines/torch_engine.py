@@ -67,14 +67,17 @@ class TorchEngine:
             return self._paint_pixels(self._upload(pixels)).cpu().numpy()
 
     def paint_pixels_with_statistics(
-        self, pixels: np.ndarray, given: np.ndarray | None, share: float
+        self, pixels: np.ndarray, given: np.ndarray | None, share: float, origin: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint as `paint_pixels`, see `paint_with_statistics`; `given` may be None where `share` is 1."""
         with self._inference():
             statistics = blank_statistics(self._network) if given is None else torch.from_numpy(given)
             # A tensor, since torch.compile would compile for each number anew; but 0 means that nothing is measured.
             share_here = 0.0 if share == 0 else torch.tensor(share, dtype=torch.float32, device=self._device)
-            painted, used = self._paint_pixels(self._upload(pixels), statistics.to(self._device), share_here)
+            origin_here = None if origin is None else torch.tensor(origin, device=self._device)
+            painted, used = self._paint_pixels(
+                self._upload(pixels), statistics.to(self._device), share_here, origin_here
+            )
             return painted.cpu().numpy(), used.float().cpu().numpy()
 
     def paint_frames(self, frames: Iterable[FilmFrame], share: float) -> Generator[np.ndarray, None, None]:

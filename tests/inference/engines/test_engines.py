@@ -23,7 +23,7 @@ SIZES = [(32, 48), (41, 50), (8, 9), (3, 30), (1, 1)]
 @pytest.fixture(scope="module", params=[JohnsonNet, RealtimeNet])
 def network(request):
     torch.manual_seed(0)
-    network = request.param(width=8).eval().requires_grad_(False)
+    network = request.param(width=8, grain=0.1).eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, InstanceNorm):
             module.weight.uniform_(0.5, 1.5)
@@ -115,7 +115,7 @@ def test_no_memory_is_said(stylizer, monkeypatch, words):
     def run_out(*_arguments, **_more):
         raise RuntimeError(words)
 
-    monkeypatch.setattr(stylizer._engine, "_graphs", {(True, False): run_out})
+    monkeypatch.setattr(stylizer._engine, "_graphs", {(True, False, False): run_out})
     with pytest.raises(ImageError) as caught:
         stylizer.stylize_pixels(noise(30, 40)[0])
     assert str(caught.value) == (
