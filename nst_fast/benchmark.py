@@ -14,8 +14,9 @@ from torch import nn
 
 from nst_fast.inference.film import DEFAULT_SMOOTHING, FilmProgress, probe_source, stylize_film
 from nst_fast.inference.stylizer import Stylizer
-from nst_fast.transform_nets import TransformNet
+from nst_fast.transform_nets import TransformNet, build_transform_net
 from nst_fast.transform_nets.layers import SmoothUpsampleConv
+from nst_fast.transform_nets.statistics import InstanceNorm
 
 # The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
 _WARM_UP_CALLS = 3
@@ -207,6 +208,16 @@ def count_operations_per_pixel(network: nn.Module) -> float:
     for hook in hooks:
         hook.remove()
     return operations / 64**2
+
+
+def build_textbook_network(name: str) -> nn.Module:
+    """A network of random weights as the common example programs build it: torch's own instance normalisation."""
+    network = build_transform_net(name)
+    for parent in list(network.modules()):
+        for part_name, part in parent.named_children():
+            if isinstance(part, InstanceNorm):
+                setattr(parent, part_name, nn.InstanceNorm2d(part.num_features, affine=True))
+    return network
 
 
 def describe_computer() -> dict[str, str | int]:

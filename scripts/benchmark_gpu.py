@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nst_fast.benchmark import count_operations_per_pixel, describe_computer
 from nst_fast.cli.benchmark import size_in_pixels
+from nst_fast.training.recipe import Recipe
 from nst_fast.transform_nets import TRANSFORM_NETS, TransformNet, build_transform_net
 from nst_fast.transform_nets.layers import SmoothUpsampleConv
 
@@ -78,7 +79,7 @@ def measure_network(name: str, device: torch.device, height: int, width: int, se
     lines = []
     for precision, number_type in NUMBER_TYPES.items():
         torch.manual_seed(0)
-        network = build_transform_net(name).eval().requires_grad_(False).to(device, number_type)
+        network = build_transform_net(name, grain=Recipe.grain).eval().requires_grad_(False).to(device, number_type)
         operations, bandwidth = measure_peaks(device, number_type, side)
         pixels = height * width
         by_operations = pixels * count_operations_per_pixel(network) / operations

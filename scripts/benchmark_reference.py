@@ -16,6 +16,7 @@ import torch
 
 from nst_fast.benchmark import (
     Candidate,
+    build_textbook_network,
     candidate_for,
     count_operations_per_pixel,
     describe_computer,
@@ -23,12 +24,13 @@ from nst_fast.benchmark import (
 )
 from nst_fast.cli.benchmark import format_table, size_in_pixels
 from nst_fast.inference.engines.choice import list_engines
+from nst_fast.training.recipe import Recipe
 from nst_fast.transform_nets import build_transform_net
 
 
 def build_reference() -> Candidate:
     """The johnson network of width 32, eager and contiguous."""
-    network = build_transform_net("johnson", width=32).eval().requires_grad_(False)
+    network = build_textbook_network("johnson").eval().requires_grad_(False)
 
     def build():
         def paint(pixels: np.ndarray) -> torch.Tensor:
@@ -54,7 +56,7 @@ def main() -> None:
     torch.manual_seed(0)
     candidates = [build_reference()]
     for name in ("johnson", "realtime"):
-        network = build_transform_net(name)
+        network = build_transform_net(name, grain=Recipe.grain)
         for engine in list_engines(torch.device("cpu")):
             if engine != "compile":
                 candidates.append(candidate_for(name, network, device="cpu", engine=engine, threads=options.threads))

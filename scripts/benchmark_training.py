@@ -22,13 +22,13 @@ import torch
 import torchvision
 from torch import Tensor
 
+from nst_fast.benchmark import build_textbook_network
 from nst_fast.device import choose_device
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.recipe import Recipe
 from nst_fast.training.run import Run, choose_autocast_type
-from nst_fast.transform_nets import build_transform_net
 
 # Where torchvision's VGG-19 has the default taps: relu1_1, relu2_1, relu3_1, relu3_2, relu4_1.
 TAP_INDICES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 13: "relu3_2", 20: "relu4_1"}
@@ -38,7 +38,7 @@ class TextbookStep:
     """Content loss, Gram style loss, Adam; nothing clever."""
 
     def __init__(self, network: str, style_image: Tensor, device: torch.device) -> None:
-        self.network = build_transform_net(network).to(device)
+        self.network = build_textbook_network(network).to(device)
         self.features = torchvision.models.vgg19(weights=None).features[: max(TAP_INDICES) + 1].to(device).eval()
         self.features.requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.network.parameters(), 1e-3)

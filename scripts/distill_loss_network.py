@@ -3,10 +3,11 @@
 
     python scripts/distill_loss_network.py --photos photos/ --paintings a.jpg b.jpg c.jpg --output runs/compact
 
-The same command again continues a run that was cut, and with more --steps one that was finished. A student that only sees photos and paintings is soon cheated: the
-transformation network trained against it finds pictures that please it and not VGG. So the distillation is on-policy:
-beside it transformation networks (the policies) train against the student of that moment, each for a painting of its
-own, begun anew now and then; the pictures that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
+The same command again continues a run that was cut, and with more --steps one that was finished. A student that only
+sees photos and paintings is soon cheated: the transformation network trained against it finds pictures that please it
+and not VGG. So the distillation is on-policy: beside it transformation networks (the policies) train against the
+student of that moment, each for a painting of its own, begun anew now and then; the pictures that they make are in
+every batch. NST_FAST_VGG19_WEIGHTS names the weights.
 """
 
 import argparse

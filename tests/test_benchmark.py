@@ -5,16 +5,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from nst_fast.benchmark import (
     Candidate,
+    build_textbook_network,
     candidate_for,
     count_operations_per_pixel,
     describe_computer,
     measure_candidates,
     measure_film,
 )
-from nst_fast.transform_nets import JohnsonNet, RealtimeNet
+from nst_fast.transform_nets import JohnsonNet, RealtimeNet, build_transform_net
+from nst_fast.transform_nets.statistics import InstanceNorm
 
 
 @pytest.mark.parametrize(("network", "operations"), [(JohnsonNet(32), 307_584), (RealtimeNet(32), 18_288)])
@@ -73,3 +76,14 @@ def test_a_film_is_timed_from_file_to_file(tmp_path):
     assert measured.frames_per_second == pytest.approx(5 / measured.seconds)
     assert measured.alone_frames_per_second > 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_the_textbook_network_paints_as_ours():
+    """With the same weights it paints the same; only the normalisations are torch's own."""
+    torch.manual_seed(0)
+    textbook, ours = build_textbook_network("realtime"), build_transform_net("realtime")
+    ours.load_state_dict(textbook.state_dict())
+    photo = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(textbook(photo), ours(photo), atol=1e-5, rtol=0)
+    kinds = [type(module) for module in textbook.modules()]
+    assert InstanceNorm not in kinds and nn.InstanceNorm2d in kinds

@@ -57,12 +57,13 @@ def _list_subjects(options: argparse.Namespace) -> list[tuple]:
 
     from nst_fast.device import choose_device
     from nst_fast.inference.engines.choice import list_engines
+    from nst_fast.training.recipe import Recipe
     from nst_fast.transform_nets import build_transform_net
 
     networks = [(name, name) for name in options.style]
     for name in options.network or ([] if options.style else ["realtime", "johnson"]):
         torch.manual_seed(0)
-        networks.append((name, build_transform_net(name)))
+        networks.append((name, build_transform_net(name, grain=Recipe.grain)))
     device = choose_device(options.device)
     # `compile` takes minutes to start, so it is measured only where it is asked for.
     engines = options.engine or [name for name in list_engines(device, options.precision) if name != "compile"]

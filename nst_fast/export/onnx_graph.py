@@ -119,7 +119,8 @@ class _NetworkWriter:
             if node.op == "placeholder":
                 names[node] = pictures
             elif node.op == "call_module":
-                names[node] = self._write_layer(modules[node.target], names[node.args[0]], names[node.args[0]] == pictures)
+                hidden = names[node.args[0]]
+                names[node] = self._write_layer(modules[node.target], hidden, is_picture=hidden == pictures)
             elif node.op == "call_function" and node.target is operator.add:
                 names[node] = self._writer.node("Add", *(self._shuffle(names[argument]) for argument in node.args))
             elif node.op == "output":
@@ -128,7 +129,7 @@ class _NetworkWriter:
                 raise NotImplementedError(f"{node.op} {node.target} in {type(self._network).__name__}")
         raise AssertionError("a traced graph has an output")
 
-    def _write_layer(self, layer: nn.Module, hidden: str, is_picture: bool) -> str:
+    def _write_layer(self, layer: nn.Module, hidden: str, *, is_picture: bool) -> str:
         if isinstance(layer, Grain):
             self._grain = self._write_grain(layer, hidden) if layer.strength else ""
             return hidden

@@ -90,7 +90,8 @@ def train(
     if workers is not None and workers < 0:
         raise SettingError(f"workers is {workers}; it must be at least 0")
     chosen_device = choose_device(device)
-    keep_freed_memory(of_any_size=True)
+    if chosen_device.type == "cpu":
+        keep_freed_memory(of_any_size=True)
     autocast_type = choose_autocast_type(precision, chosen_device)
 
     inputs = find_inputs(recipe, Path(style), Path(content), init, say)

@@ -25,7 +25,7 @@ AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def draw_grain_origin(seed: int, step: int) -> Tensor:
-    """Where in the grain the crops of a step lie, (2,), so that the network does not learn one piece of it by heart."""
+    """Where in the grain the crops of a step lie, (2,): each elsewhere, so that no piece of it is learnt by heart."""
     generator = torch.Generator().manual_seed(mix(seed, step, 3))
     return torch.randint(PERIOD, (2,), generator=generator)
 

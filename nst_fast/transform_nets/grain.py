@@ -26,6 +26,12 @@ class Grain(nn.Module):
         strength: standard deviation, where colours are in [0, 1]. 0: none.
     """
 
+    row_frequencies: Tensor
+    row_phases: Tensor
+    column_frequencies: Tensor
+    column_phases: Tensor
+    cosines: Tensor
+
     def __init__(self, strength: float) -> None:
         super().__init__()
         self.strength = strength
