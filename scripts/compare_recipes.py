@@ -54,8 +54,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "width 48": {"width": 48},
     "150 steps": {"steps": 150},
     "600 steps": {"steps": 600},
-    "compact for 200 of 300 steps": {"compact_steps": 200},
-    "compact for 900 of 1,100 steps": {"steps": 1100, "compact_steps": 900},
+    "compact for 200 of 300 steps": {"compact_share": 2 / 3},
+    "compact for 900 of 1,100 steps": {"steps": 1100, "compact_share": 9 / 11},
     "from the network of another painting": {},
 }
 

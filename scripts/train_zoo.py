@@ -42,13 +42,14 @@ PAINTINGS = {
 
 FIRST = "wave"
 REALTIME = ("preset=laptop",)
+FROM_FIRST = (*REALTIME, "steps=1150", "compact_share=0.609", f"init={FIRST}")
 JOHNSON = ("preset=laptop", "transform_net=johnson")
 # name of the checkpoint -> painting, and the settings on a CPU.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    FIRST: (FIRST, REALTIME),
-    **{name: (name, (*REALTIME, "steps=500", f"init={FIRST}")) for name in PAINTINGS if name != FIRST},
-    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=500")),
-    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=250", f"init={FIRST}_johnson")),
+    FIRST: (FIRST, (*REALTIME, "steps=1400", "compact_share=0")),
+    **{name: (name, FROM_FIRST) for name in PAINTINGS if name != FIRST},
+    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=1500", "compact_share=0.7")),
+    "the_scream_johnson": ("the_scream", (*JOHNSON, "steps=700", "compact_share=0.6", f"init={FIRST}_johnson")),
 }
 
 

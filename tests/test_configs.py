@@ -69,6 +69,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         content_weight=1.0,
         style_strength=5.0,
         total_variation_weight=1e-6,
+        lattice_weight=0.0,
         style_short_side=256,
         crop_size=256,
         largest_crop=recipe.largest_crop,  # the paper scales photos to 256 pixels before; ours are cut at all scales

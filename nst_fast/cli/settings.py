@@ -69,9 +69,10 @@ class TrainSettings:
     normalisation: str = _setting("relative", "of the losses: relative, gatys or johnson")
     content_weight: float = _setting(1.0, "of the content loss")
     total_variation_weight: float = _setting(0.0, "of the total variation")
+    lattice_weight: float = _setting(30.0, "against screens of dots and lines four pixels apart")
 
     steps: int = _setting(1600, "how many; with batch_size and crop_size it decides the time it takes")
-    compact_steps: int = _setting(0, "of steps, the first so many with the compact loss network, which is quicker")
+    compact_share: float = _setting(0.0, "of the steps: the first ones, with the compact loss network, quicker")
     batch_size: int = _setting(4, "crops a step")
     crop_size: int = _setting(160, "pixels, the side of the square crops")
     largest_crop: float = _setting(2.0, "crops are cut up to this many times larger and scaled down")

@@ -1,4 +1,4 @@
-"""The perceptual loss: content, style and total variation, weighted into one total with named terms."""
+"""The perceptual loss: content, style, total variation and lattices, weighted into one total with named terms."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.losses.content import content_loss, measure_feature_variance
+from nst_fast.losses.lattice import lattice_power
 from nst_fast.losses.normalisation import check_normalisation
 from nst_fast.losses.style import gram_matrix, style_loss
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
@@ -15,7 +16,7 @@ from nst_fast.losses.total_variation import total_variation
 
 
 class PerceptualLoss(nn.Module):
-    """content_weight * content + style_strength * style + total_variation_weight * total variation.
+    """The weighted sum of content, style, total variation and lattice.
 
     The painting's Gram matrices are computed once, here; the content pass stops at the deepest content tap.
 
@@ -32,6 +33,7 @@ class PerceptualLoss(nn.Module):
         content_weight: alpha.
         style_strength: beta; 20 is a good start for `relative`.
         total_variation_weight: for the total variation.
+        lattice_weight: for `lattice_power`.
         feature_variance: tap -> variance over photos for every content tap; needed by `relative` alone.
 
     Raises:
@@ -51,6 +53,7 @@ class PerceptualLoss(nn.Module):
         content_weight: float = 1.0,
         style_strength: float = 20.0,
         total_variation_weight: float = 0.0,
+        lattice_weight: float = 0.0,
         feature_variance: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class PerceptualLoss(nn.Module):
             "content_weight": content_weight,
             "style_strength": style_strength,
             "total_variation_weight": total_variation_weight,
+            "lattice_weight": lattice_weight,
         }
         _check_weights("the weights", weights)
         self.loss_network = loss_network
@@ -70,6 +74,7 @@ class PerceptualLoss(nn.Module):
         self.content_weight = content_weight
         self.style_strength = style_strength
         self.total_variation_weight = total_variation_weight
+        self.lattice_weight = lattice_weight
         self.feature_variance = {**dict.fromkeys(self.content_taps, 1.0), **(feature_variance or {})}
         if normalisation == "relative" and (missing := self.content_taps.keys() - (feature_variance or {}).keys()):
             raise SettingError(
@@ -94,8 +99,8 @@ class PerceptualLoss(nn.Module):
             photos: the same shape; or what `measure_content` made of them.
 
         Returns:
-            The scalar total, and scalars by name: `content`, `style`, `total_variation` (before their weights),
-            `total`, and one for each tap such as `style.relu1_1`.
+            The scalar total, and scalars by name: `content`, `style`, `total_variation`, `lattice` (before their
+            weights), `total`, and one for each tap such as `style.relu1_1`.
         """
         photo_features = self.measure_content(photos) if isinstance(photos, Tensor) else photos
         features = self.loss_network(painted, self.content_taps.keys() | self.style_taps.keys())
@@ -112,7 +117,11 @@ class PerceptualLoss(nn.Module):
         total = self.content_weight * content + self.style_strength * style
         if self.total_variation_weight > 0:
             total = total + self.total_variation_weight * roughness
-        terms = {"total": total, "content": content, "style": style, "total_variation": roughness, **by_tap}
+        lattice = lattice_power(painted)
+        if self.lattice_weight > 0:
+            total = total + self.lattice_weight * lattice
+        terms = {"total": total, "content": content, "style": style, "total_variation": roughness, "lattice": lattice}
+        terms.update(by_tap)
         return total, {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from nst_fast.data.content_images import ContentImages, hold_out_photos, list_ph
 from nst_fast.data.sampler import cut_centre
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.images import load_image
-from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.loss_networks.network import LossNetwork, list_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
@@ -134,7 +134,10 @@ def gather_material(
     strip = held_out[:STRIP_PHOTOS] if len(held_out) else sample_photos(photos, STRIP_PHOTOS)
     loss = build_loss(recipe, loss_network, inputs.style_image, photos, device)
     opening_loss = None
-    if recipe.compact_steps > 0 and recipe.loss_network != "compact":
+    missing = [tap for tap in taps if tap not in list_taps("compact")]
+    if recipe.compact_share > 0 and missing:
+        say(f"all steps with {recipe.loss_network}, since the compact loss network has no {missing[0]}")
+    elif recipe.compact_share > 0 and recipe.loss_network != "compact":
         # As it was distilled: pooling and input_normalisation of the recipe are those of the other network.
         compact = load("compact", "shipped", pooling="max", input_normalisation=None)
         opening_loss = build_loss(recipe, compact, inputs.style_image, photos, device)
@@ -201,5 +204,6 @@ def build_loss(
         content_weight=recipe.content_weight,
         style_strength=recipe.style_strength,
         total_variation_weight=recipe.total_variation_weight,
+        lattice_weight=recipe.lattice_weight,
         feature_variance=measure_feature_variance(loss_network, sample.split(4), recipe.content_taps),
     )

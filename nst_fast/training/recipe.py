@@ -41,6 +41,7 @@ class Recipe:
     content_weight: float = 1.0  # alpha
     style_strength: float = 20.0  # beta
     total_variation_weight: float = 0.0
+    lattice_weight: float = 30.0  # against screens of dots and lines four pixels apart
     style_short_side: int = 384  # pixels of the painting's short side; smaller gives smaller strokes
 
     crop_size: int = 160  # pixels of the square crops of the photos
@@ -49,7 +50,7 @@ class Recipe:
     held_out_photos: int = 64  # kept out of training; never more than a tenth of the folder
 
     steps: int = 1600
-    compact_steps: int = 0  # of them, the first so many with the compact loss network, which is quicker
+    compact_share: float = 0.0  # of the steps: the first ones are taken with the compact loss network
     optimiser: str = "muon"  # or adam
     learning_rate: float = 1e-2  # at its peak
     warmup_steps: int = 50
@@ -66,11 +67,12 @@ class Recipe:
             "batch_size": 1,
             "held_out_photos": 0,
             "steps": 1,
-            "compact_steps": 0,
+            "compact_share": 0,
             "warmup_steps": 0,
             "content_weight": 0,
             "style_strength": 0,
             "total_variation_weight": 0,
+            "lattice_weight": 0,
             "average_decay": 0,
             "seed": 0,
         }
@@ -84,8 +86,8 @@ class Recipe:
             raise SettingError(f"average_decay is {self.average_decay}; it must be less than 1")
         if not self.seed < 2**63:
             raise SettingError(f"seed is {self.seed}; it must be less than {2**63}")
-        if self.compact_steps > self.steps:
-            raise SettingError(f"compact_steps is {self.compact_steps}; it must be at most steps, {self.steps}")
+        if not self.compact_share <= 1:
+            raise SettingError(f"compact_share is {self.compact_share}; it must be at most 1")
         if self.crop_size % 4:
             raise SettingError(f"crop_size is {self.crop_size}; it must be a multiple of 4")
 

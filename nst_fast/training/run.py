@@ -69,7 +69,7 @@ class Run:
         recipe: of the run.
         identity: plain values that tell whether a saved state belongs to this run.
         loss: on the device of the run.
-        opening_loss: in its place for the recipe's `compact_steps`; None: none.
+        opening_loss: in its place for the recipe's `compact_share`; None: none.
         folder: of the run.
         initial: whose weights the network starts with; None: random ones, by the recipe's seed.
     """
@@ -91,7 +91,7 @@ class Run:
         self.recipe = recipe
         self.identity = dict(identity)
         self.loss = loss
-        self.opening_steps = recipe.compact_steps if opening_loss is not None else 0
+        self.opening_steps = round(recipe.compact_share * recipe.steps) if opening_loss is not None else 0
         self.state_path = folder / STATE_FILE
         self.device = device
         self.autocast_type = autocast_type

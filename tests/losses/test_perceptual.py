@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import content_loss, measure_feature_variance
+from nst_fast.losses.lattice import lattice_power
 from nst_fast.losses.perceptual import PerceptualLoss, build_relative_loss, measure_losses
 from nst_fast.losses.style import gram_matrix, style_loss
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
@@ -57,9 +58,10 @@ def test_total_is_the_weighted_sum(network, style_image, normalisation):
         content_weight=0.7,
         style_strength=11.0,
         total_variation_weight=0.2,
+        lattice_weight=40.0,
         feature_variance=VARIANCE,
     )
-    painted, photos = images(2, seed=1), images(2, seed=2)
+    painted, photos = images(2, 64, 72, seed=1), images(2, 64, 72, seed=2)
     total, terms = loss(painted, photos)
 
     features, targets = network(painted, network.taps), network(photos, network.taps)
@@ -72,7 +74,14 @@ def test_total_is_the_weighted_sum(network, style_image, normalisation):
         weighted = sum(weight * expected[f"{kind}.{tap}"] for tap, weight in taps.items())
         expected[kind] = weighted / sum(taps.values()) if relative else weighted
     expected["total_variation"] = total_variation(painted, normalisation)
-    expected["total"] = 0.7 * expected["content"] + 11 * expected["style"] + 0.2 * expected["total_variation"]
+    expected["lattice"] = lattice_power(painted)
+    assert expected["lattice"] > 0
+    expected["total"] = (
+        0.7 * expected["content"]
+        + 11 * expected["style"]
+        + 0.2 * expected["total_variation"]
+        + 40 * expected["lattice"]
+    )
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(terms[name], value, rtol=1e-5, atol=0)
@@ -101,7 +110,7 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
 
 
 def test_defaults(style_image):
-    """By default: content 1, style 20, no total variation, relu3_2 for content and four first layers for style."""
+    """By default: content 1, style 20, no total variation, no lattice, relu3_2, and four first layers for style."""
     network = Fake()
     loss = PerceptualLoss(network, style_image, feature_variance={"relu3_2": 2.0})
     assert network.asked == [["relu1_1", "relu2_1", "relu3_1", "relu4_1"]] == [sorted(DEFAULT_STYLE_TAPS)]
@@ -197,7 +206,7 @@ def test_taps_without_weight_are_left_out(style_image):
     )
     _, terms = loss(images(1, seed=1), images(1, seed=2))
     assert network.asked == [["d"], ["a"], ["a", "d"]]
-    assert sorted(terms) == ["content", "content.a", "style", "style.d", "total", "total_variation"]
+    assert sorted(terms) == ["content", "content.a", "lattice", "style", "style.d", "total", "total_variation"]
 
 
 @pytest.mark.parametrize(
@@ -211,15 +220,15 @@ def test_taps_without_weight_are_left_out(style_image):
         ({"style_taps": {"relu1_1": math.inf}}, "style_taps: relu1_1 inf"),
         (
             {"style_strength": -20.0},
-            "the weights: content_weight 1, style_strength -20, total_variation_weight 0",
+            "the weights: content_weight 1, style_strength -20, total_variation_weight 0, lattice_weight 0",
         ),
         (
             {"content_weight": 0.0, "style_strength": 0.0},
-            "the weights: content_weight 0, style_strength 0, total_variation_weight 0",
+            "the weights: content_weight 0, style_strength 0, total_variation_weight 0, lattice_weight 0",
         ),
         (
             {"total_variation_weight": math.nan},
-            "the weights: content_weight 1, style_strength 20, total_variation_weight nan",
+            "the weights: content_weight 1, style_strength 20, total_variation_weight nan, lattice_weight 0",
         ),
     ],
 )

@@ -230,13 +230,13 @@ def test_a_network_of_another_shape_cannot_be_started_from(start):
 
 
 def test_the_first_steps_may_be_with_the_compact_network(start, monkeypatch):
-    """`compact_steps` takes so many steps exactly as `loss_network=compact` does, and goes on with the other network.
+    """`compact_share` takes its steps exactly as `loss_network=compact` does, and goes on with the other network.
 
     Cut on either side of the change, the run ends in the same weights.
     """
     plain = replace(RECIPE, cosine=False)  # else the rate stays at its peak for the opening steps
     compact = replace(plain, loss_network="compact", weights="shipped")
-    mixed = replace(plain, compact_steps=4)
+    mixed = replace(plain, compact_share=4 / RECIPE.steps)
     seen: dict[str, list[torch.Tensor]] = {}
     for folder, recipe in (("compact", compact), ("mixed", mixed), ("straight", plain)):
         with monkeypatch.context() as patch:
@@ -774,6 +774,16 @@ def test_each_moment_is_shown_to_who_watches(start):
     assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
     watched = list(moments[-1][3].state_dict().values())
     assert all(torch.equal(a, b) for a, b in zip(watched, weights_of(result), strict=True))
+
+
+def test_taps_that_the_compact_network_has_not_are_left_to_the_other(start):
+    """With a tap that only VGG has, every step is taken with VGG, and a line says so."""
+    taps = {"style_taps": {"relu1_2": 1.0}}
+    lines: list[str] = []
+    mixed = start("mixed", replace(RECIPE, cosine=False, compact_share=0.5, **taps), say=lines.append)
+    plain = start("plain", replace(RECIPE, cosine=False, **taps))
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(mixed), weights_of(plain), strict=True))
+    assert "all steps with vgg19, since the compact loss network has no relu1_2" in lines
 
 
 def test_each_step_has_grain_of_its_own():
