@@ -9,8 +9,9 @@
 The networks of each ladder come from one sweep:
 
     nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=400 batch_size=2 crop_size=128 \\
-        style_strength=5,20,80
-    nst-fast train -m style=wave.jpg content=photos preset=laptop steps=300 transform_net.grain=0,0.008,0.016,0.032
+        compact_share=0 lattice_weight=0 style_strength=5,20,80
+    nst-fast train -m style=wave.jpg content=photos preset=laptop steps=300 compact_share=0 \\
+        lattice_weight=0 transform_net.grain=0,0.008,0.016,0.032
 """
 
 import argparse

@@ -83,7 +83,7 @@ def _format_row(style: dict[str, Any]) -> list[str]:
     cells = {
         **style,
         "painting": ", ".join(str(style[key]) for key in ("title", "artist", "year") if style[key] is not None),
-        "network": " ".join(str(net[key]) for key in net),
+        "network": " ".join(str(net[key]) for key in ("name", "width") if key in net),
     }
     return [_format_cell(cells[key]) for key in _COLUMNS]
 

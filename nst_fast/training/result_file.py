@@ -22,6 +22,7 @@ LOSS_KEYS = (
     "content_weight",
     "style_strength",
     "total_variation_weight",
+    "lattice_weight",
 )
 TRAINING_KEYS = (
     "batch_size",
@@ -34,6 +35,7 @@ TRAINING_KEYS = (
     "cosine",
     "average_decay",
     "seed",
+    "compact_share",
 )
 
 

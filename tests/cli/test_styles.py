@@ -48,7 +48,7 @@ def test_json_holds_the_same_for_programs(shipped, capsys):
         "title": "The Great Wave",
         "artist": "Hokusai",
         "year": 1831,
-        "transform_net": {"name": "realtime", "width": 8},
+        "transform_net": {"name": "realtime", "width": 8, "grain": 0.0},
         "size_kilobytes": round(shipped["wave"].stat().st_size / 1000),
         "style_loss": 0.0186,
         "content_loss": 0.5,

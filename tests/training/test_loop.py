@@ -143,6 +143,7 @@ def test_a_checkpoint_describes_itself(start):
         "content_weight": 1.0,
         "style_strength": 20.0,
         "total_variation_weight": 0.0,
+        "lattice_weight": 30.0,
     }
     assert header["training"] == {
         "steps": 8,
@@ -157,6 +158,7 @@ def test_a_checkpoint_describes_itself(start):
         "cosine": True,
         "average_decay": 0.9,
         "seed": 0,
+        "compact_share": 0.0,
         "stroke_reference_size": 32,
     }
     assert header["held_out"] == result.held_out
