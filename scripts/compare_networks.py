@@ -32,75 +32,88 @@ from nst_fast.transform_nets.realtime import RealtimeNet
 from nst_fast.transform_nets.statistics import Chain
 
 
-class SmoothUpsampling(RealtimeNet):
+class Variant(RealtimeNet):
+    """`realtime` with something changed once it is built."""
+
+    def __init__(self, width: int = 32, grain: float = 0.0) -> None:
+        super().__init__(width, grain)
+        self.change(width)
+
+    def change(self, width: int) -> None:
+        """What is different."""
+        raise NotImplementedError
+
+
+class SmoothUpsampling(Variant):
     """Bilinear upsampling on both levels."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.fine_strokes[0] = SmoothUpsampleConvNorm(width, width // 2)
 
 
-class NearestUpsampling(RealtimeNet):
+class NearestUpsampling(Variant):
     """Nearest-neighbour upsampling on both levels."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.decoder[0] = UpsampleConvNorm(width // 2, width // 4)
 
 
-class QuarterOnly(RealtimeNet):
+class QuarterOnly(Variant):
     """All five residual blocks at a quarter of the resolution, none at half."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.strokes = Chain(*(ResidualBlock(width) for _ in range(5)))
         self.fine_strokes = Chain(SmoothUpsampleConvNorm(width, width // 2))
 
 
-class MoreFineStrokes(RealtimeNet):
+class MoreFineStrokes(Variant):
     """Two residual blocks at a quarter, three at half."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.strokes = Chain(*(ResidualBlock(width) for _ in range(2)))
         self.fine_strokes.append(ResidualBlock(width // 2))
 
 
-class Deeper(RealtimeNet):
+class Deeper(Variant):
     """Three residual blocks at a quarter, three at half."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.fine_strokes.append(ResidualBlock(width // 2))
 
 
-class PixelShuffled(RealtimeNet):
+class PixelShuffled(Variant):
     """From half to full by pixel-shuffle with kernels that start equal (ICNR, Aitken et al. 2017), then 3x3 to RGB."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         interleaved = nn.Conv2d(width // 2, 16, 3, padding=1, padding_mode="reflect")
         with torch.no_grad():
             interleaved.weight.copy_(interleaved.weight[:4].repeat_interleave(4, 0))
         self.decoder = Chain(interleaved, nn.PixelShuffle(2), nn.ReLU(inplace=True), ToColours(4, 3))
 
 
-class ColoursFromHalf(RealtimeNet):
+class ColoursFromHalf(Variant):
     """No layer at full resolution: bilinear upsampling and 3x3 to RGB in one."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.decoder = Chain(SmoothUpsampleConv(width // 2, 3), nn.Sigmoid())
 
 
-class Wider(RealtimeNet):
+class Wider(Variant):
     """Half as wide again at a quarter of the resolution."""
 
-    def __init__(self, width: int = 32) -> None:
-        super().__init__(width)
+    def change(self, width: int) -> None:
         self.encoder[1] = ConvNorm(48, width * 3 // 2, 3)
         self.strokes = Chain(*(ResidualBlock(width * 3 // 2) for _ in range(3)))
         self.fine_strokes[0] = UpsampleConvNorm(width * 3 // 2, width // 2)
+
+
+class WeakResiduals(Variant):
+    """Residual blocks that begin at a fifth of their strength."""
+
+    def change(self, width: int) -> None:
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.constant_(module.second[1].weight, 0.2)  # pyright: ignore[reportArgumentType]
 
 
 VARIANTS: dict[str, type[RealtimeNet]] = {
@@ -113,6 +126,7 @@ VARIANTS: dict[str, type[RealtimeNet]] = {
     "pixel_shuffled": PixelShuffled,
     "colours_from_half": ColoursFromHalf,
     "wider": Wider,
+    "weak_residuals": WeakResiduals,
 }
 
 

@@ -48,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "half the learning rate": {"learning_rate": 0.5},
     "twice the learning rate": {"learning_rate": 2.0},
     "total variation 10": {"total_variation_weight": 10.0},
+    "no loss against lattices": {"lattice_weight": 0.0},
     "no grain": {"grain": 0.0},
     "twice the grain": {"grain": 0.032},
     "width 24": {"width": 24},

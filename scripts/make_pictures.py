@@ -4,6 +4,7 @@
     python scripts/make_pictures.py gallery --long-side 220
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
     python scripts/make_pictures.py grains 0=NONE.safetensors 0.016=SOME.safetensors 0.032=MUCH.safetensors
+    python scripts/make_pictures.py compact vgg19=wave compact=COMPACT.safetensors
     python scripts/make_pictures.py random_weights --long-side 168
 
 The networks of each ladder come from one sweep:
@@ -36,7 +37,11 @@ PICTURES = ROOT / "docs" / "pictures"
 GALLERY_PHOTOS = ("china", "astronaut", "chelsea", "coffee", "flower", "rocket")
 RANDOM_WEIGHTS_PHOTO = "china"
 # picture -> the photo, and the setting that differs from network to network
-LADDERS = {"strengths": ("china", "style_strength"), "grains": ("rocket", "grain")}
+LADDERS = {
+    "strengths": ("china", "style_strength"),
+    "grains": ("rocket", "grain"),
+    "compact": ("china", "loss_network"),
+}
 PAINTING = ROOT / "docs" / "examples" / "painting.jpg"
 
 
