@@ -96,7 +96,7 @@ def test_a_distillation_that_is_cut_goes_on(tmp_path, photo_folder, painting, mo
 
 
 def test_the_variants_of_networks_can_be_trained():
-    """Each is built by its width and its grain, as a recipe builds it, and paints pictures of the size of its photos."""
+    """Each is built by its width and its grain, as a recipe builds it, and keeps the size of the photos."""
     for variant in load_script(ROOT / "scripts" / "compare_networks.py").VARIANTS.values():
         network = variant(width=8, grain=0.1)
         assert network(torch.rand(1, 3, 32, 40)).shape == (1, 3, 32, 40)
