@@ -41,7 +41,6 @@ class Variant(RealtimeNet):
 
     def change(self, width: int) -> None:
         """What is different."""
-        raise NotImplementedError
 
 
 class SmoothUpsampling(Variant):

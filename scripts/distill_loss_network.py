@@ -3,11 +3,10 @@
 
     python scripts/distill_loss_network.py --photos photos/ --paintings a.jpg b.jpg c.jpg --output runs/compact
 
-The same command again continues a run that was cut, and with more --steps one that was finished. A student that only
-sees photos and paintings is soon cheated: the transformation network trained against it finds pictures that please it
-and not VGG. So the distillation is on-policy: beside it transformation networks (the policies) train against the
-student of that moment, each for a painting of its own, begun anew now and then; the pictures that they make are in
-every batch. NST_FAST_VGG19_WEIGHTS names the weights.
+The same command again continues a run that was cut. A student that only sees photos and paintings is soon cheated: the
+transformation network trained against it finds pictures that please it and not VGG. So the distillation is on-policy:
+beside it transformation networks (the policies) train against the student of that moment, each for a painting of its
+own, begun anew now and then; the pictures that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
 """
 
 import argparse
@@ -35,8 +34,6 @@ from nst_fast.losses.style import gram_matrix
 from nst_fast.run_state import check_same_recipe, load_state, restore_parts, save_state
 from nst_fast.training.optimisers import build_optimisers
 from nst_fast.training.preparation import read_held_out
-from nst_fast.training.recipe import Recipe
-from nst_fast.training.run import draw_grain_origin
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.weight_average import WeightAverage
 from nst_fast.transform_nets import build_transform_net
@@ -46,7 +43,7 @@ TAPS = list_taps("compact")
 WEIGHTS = {"relu1_1": 0.5, "relu2_1": 1.0, "relu3_1": 2.0, "relu3_2": 1.0, "relu4_1": 3.0}
 CROP = 128
 POLICIES = 2  # each paints two photos a step
-LIFETIMES = (60, 150, 400, 1000, 2000)  # steps of a policy; long ones find what the student can be cheated with
+LIFETIMES = (60, 150, 400, 1000)  # steps of a policy; long ones find what the student can be cheated with
 POLICY_LEARNING_RATE = 1e-2
 SAVE_EVERY_STEPS = 200
 LOG_EVERY_STEPS = 50
@@ -96,7 +93,7 @@ class Policy:
         self.lifetime = lifetime
         self.variance = variance
         self.age = 0
-        self.network = build_transform_net("realtime", grain=Recipe().grain).to(memory_format=torch.channels_last)
+        self.network = build_transform_net("realtime", width=32).to(memory_format=torch.channels_last)
         self.optimisers = build_optimisers(self.network.parameters(), "muon", POLICY_LEARNING_RATE)
         self.loss: PerceptualLoss | None = None
 
@@ -105,7 +102,7 @@ class Policy:
         if self.age % 20 == 0:  # the student has moved
             self.student.settle_metrics()
             self.loss = PerceptualLoss(self.student.network, self.painting, feature_variance=self.variance)
-        painted = self.network(photos, origin=draw_grain_origin(self.lifetime, self.age))
+        painted = self.network(photos)
         total, _ = self.loss(painted, photos)
         self.network.zero_grad()
         total.backward(inputs=list(self.network.parameters()))
@@ -189,7 +186,7 @@ def distil(options: argparse.Namespace) -> None:
     optimisers = build_optimisers(trained, "muon", options.learning_rate)
     average = WeightAverage(student, 0.99)
     parts = {"student": student, "average": average, **optimisers}
-    recipe = {key: getattr(options, key) for key in ("learning_rate", "seed", "gram")}
+    recipe = {key: getattr(options, key) for key in ("steps", "learning_rate", "seed", "gram")}
     state_path = options.output / "state.pt"
     start = 0
     if state_path.exists():

@@ -5,7 +5,7 @@
 
 Style: the painting at 384 px short side, taps relu1_1, relu2_1, relu3_1, relu4_1, the share of the painting's squared
 Gram norm that is missing. Content: tap relu3_2, mean squared difference over the variance of the photos' features.
-Lattice: the variance of the colours that repeats every four pixels, in 1e-4; photos and paintings have 0.3 to 2.5.
+Lattice: the variance of the colours that repeats every four pixels, in 1e-4; then that of the painting itself.
 Photos: the 64 of PHOTOS that `nst-fast train` holds out, their middle 256 px. Without CHECKPOINT: the shipped ones
 whose painting is given.
 """
@@ -22,6 +22,7 @@ from nst_fast.data.content_images import hold_out_photos, list_photos
 from nst_fast.errors import NstFastError
 from nst_fast.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
+from nst_fast.losses.lattice import lattice_power
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
 from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.training.preparation import read_held_out
@@ -47,18 +48,19 @@ def main() -> None:
     photos = list_photos(options.content)
     _, held_out_files = hold_out_photos(photos, options.content, options.photos)
     held_out = read_held_out(held_out_files, print)
-    titles = f"{'checkpoint':<28}{'style':>8}{'content':>9}{'20*style+content':>18}{'lattice':>9}"
-    print(f"{titles}   ({len(held_out)} photos)")
+    titles = f"{'checkpoint':<28}{'style':>8}{'content':>9}{'20*style+content':>18}{'lattice':>9}{'painting':>10}"
+    print(f"{titles}   ({len(held_out)} photos, lattice {1e4 * lattice_power(held_out):.1f})")
     for given in options.checkpoints or list_shipped_checkpoints():
         checkpoint = load_checkpoint(given)
         name = checkpoint.info.style.get("name", "")
         if name not in paintings:
             continue
-        loss = build_relative_loss(loss_network, load_image(paintings[name], short_side=384), held_out)
+        painting = load_image(paintings[name], short_side=384)
+        loss = build_relative_loss(loss_network, painting, held_out)
         with torch.inference_mode():
             terms = measure_losses(checkpoint.network, loss, held_out)
         figures = f"{terms['style']:8.4f}{terms['content']:9.3f}{terms['total']:18.3f}{1e4 * terms['lattice']:9.1f}"
-        print(f"{given:<28}{figures}")
+        print(f"{given:<28}{figures}{1e4 * lattice_power(painting[None]):10.1f}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 """Train the shipped networks again, one after the other: python scripts/train_zoo.py PAINTINGS PHOTOS [NAME ...]
 
 PAINTINGS holds NAME.jpg for each painting, PHOTOS some 1,300 natural photos of 288 px or more on the short side. All
-have one style_strength, and one recipe for each kind of network; nothing is tuned to a painting. The first of a kind
-starts from random weights, the others from the first, most steps with the compact loss network, in minutes.
+have one style_strength. The first of a kind
+starts from random weights, the others from the first, most steps with the compact loss network, in minutes. Two were
+trained once more when the loss against lattices came, since they had the worst; the others are of before.
 
 What is finished is skipped, and what was cut is continued, so the same command can be given again and again. A network
 goes into checkpoints/ when it is finished. NST_FAST_VGG19_WEIGHTS names the weights of VGG-19, if they are not to be
@@ -43,7 +44,7 @@ PAINTINGS = {
 FIRST = "wave"
 REALTIME = ("preset=laptop",)
 FROM_FIRST = (*REALTIME, "steps=1150", "compact_share=0.609", f"init={FIRST}")
-# Trained before that loss came; none of them has a lattice worth speaking of.
+# Those that were trained before that loss came.
 NO_LATTICE_LOSS = "lattice_weight=0"
 JOHNSON = ("preset=laptop", "transform_net=johnson")
 # name of the checkpoint -> painting, and the settings on a CPU.

@@ -72,7 +72,7 @@ class TrainSettings:
     lattice_weight: float = _setting(30.0, "against screens of dots and lines four pixels apart")
 
     steps: int = _setting(1600, "how many; with batch_size and crop_size it decides the time it takes")
-    compact_share: float = _setting(0.0, "of the steps: the first ones, with the compact loss network, quicker")
+    compact_share: float = _setting(0.0, "share of the steps, the first, with the compact loss network: quicker")
     batch_size: int = _setting(4, "crops a step")
     crop_size: int = _setting(160, "pixels, the side of the square crops")
     largest_crop: float = _setting(2.0, "crops are cut up to this many times larger and scaled down")

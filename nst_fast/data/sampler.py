@@ -52,10 +52,10 @@ class CropSampler:
         """The crop with this number, counted from 0 at the start of the run."""
         epoch, place = divmod(number, self.photo_count)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(mix(self.seed, epoch, 1))
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch, 1))
             self._order = torch.randperm(self.photo_count, generator=generator).tolist()
             self._epoch = epoch
-        generator = torch.Generator().manual_seed(mix(self.seed, number, 2))
+        generator = torch.Generator().manual_seed(mix_seed(self.seed, number, 2))
         side, top, left, flip = torch.rand(4, generator=generator).tolist()
         return Crop(self._order[place], side, top, left, flip < 0.5)
 
@@ -201,7 +201,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def mix(*numbers: int) -> int:
+def mix_seed(*numbers: int) -> int:
     """A seed from several numbers; neighbouring ones give unrelated seeds (a linear congruential step for each)."""
     mixed = 0
     for number in numbers:

@@ -40,6 +40,7 @@ def lattice_power(image: Tensor) -> Tensor:
             [torch.ones_like(places), 2**0.5 * quarter.cos(), 2**0.5 * quarter.sin(), (2 * quarter).cos()]
         )
         waves = waves * window / window.sum()
-        windows = image.unfold(2, _WINDOW, _WINDOW // 2).unfold(3, _WINDOW, _WINDOW // 2)
-        powers = torch.einsum("bcyxij,di,aj->bcyxda", windows, waves, waves).square()
+        # Down, then across: (B, 3, windows down, W, 4), then (B, 3, windows down, windows across, 4, 4).
+        down = image.unfold(2, _WINDOW, _WINDOW // 2) @ waves.T
+        powers = (down.unfold(3, _WINDOW, _WINDOW // 2) @ waves.T).square()
         return (powers.sum((-2, -1)) - powers[..., 0, 0]).sum(1).mean()

@@ -16,7 +16,7 @@ from nst_fast.losses.total_variation import total_variation
 
 
 class PerceptualLoss(nn.Module):
-    """The weighted sum of content, style, total variation and lattice.
+    """The weighted sum of content, style, total variation and lattice power.
 
     The painting's Gram matrices are computed once, here; the content pass stops at the deepest content tap.
 
@@ -121,7 +121,7 @@ class PerceptualLoss(nn.Module):
         if self.lattice_weight > 0:
             total = total + self.lattice_weight * lattice
         terms = {"total": total, "content": content, "style": style, "total_variation": roughness, "lattice": lattice}
-        terms.update(by_tap)
+        terms |= by_tap
         return total, {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()

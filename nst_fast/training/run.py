@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_fast.data.sampler import mix
+from nst_fast.data.sampler import mix_seed
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.run_state import load_state, restore_parts, save_state
@@ -26,7 +26,7 @@ AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def draw_grain_origin(seed: int, step: int) -> Tensor:
     """Where in the grain the crops of a step lie, (2,): each elsewhere, so that no piece of it is learnt by heart."""
-    generator = torch.Generator().manual_seed(mix(seed, step, 3))
+    generator = torch.Generator().manual_seed(mix_seed(seed, step, 3))
     return torch.randint(PERIOD, (2,), generator=generator)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nst_fast.errors import SettingError
+
 # In pixels. Wavelengths divide it, so phases are whole numbers, exact in every precision and at every position.
 PERIOD = 4096
 _WAVES = 64
@@ -24,6 +26,9 @@ class Grain(nn.Module):
 
     Args:
         strength: standard deviation, where colours are in [0, 1]. 0: none.
+
+    Raises:
+        SettingError: `strength` is negative, or no number.
     """
 
     row_frequencies: Tensor
@@ -34,6 +39,8 @@ class Grain(nn.Module):
 
     def __init__(self, strength: float) -> None:
         super().__init__()
+        if not 0 <= strength < math.inf:
+            raise SettingError(f"transform_net.grain is {strength}; it must be at least 0, such as 0.016")
         self.strength = strength
         # By NumPy, whose numbers are there also while a network is built on the meta device.
         random = np.random.default_rng(0)

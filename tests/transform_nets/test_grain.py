@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nst_fast.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from nst_fast.errors import SettingError
 from nst_fast.inference.stylizer import Stylizer
 from nst_fast.transform_nets import RealtimeNet
 from nst_fast.transform_nets.grain import PERIOD, Grain
@@ -74,6 +75,13 @@ def test_no_two_places_of_a_wall_are_alike():
         squares.append(painted.reshape(32, 4, 32, 4, 3).swapaxes(1, 2).reshape(1024, -1))
     assert len(np.unique(squares[0], axis=0)) == 1
     assert len(np.unique(squares[1], axis=0)) > 1000
+
+
+@pytest.mark.parametrize("strength", [-0.1, math.nan, math.inf])
+def test_impossible_strengths(strength):
+    """A strength that is none is refused with what was given and what is allowed."""
+    with pytest.raises(SettingError, match=f"transform_net.grain is {strength}; it must be at least 0, such as 0.016"):
+        RealtimeNet(4, grain=strength)
 
 
 def test_checkpoints_keep_it(tmp_path):
