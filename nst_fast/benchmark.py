@@ -1,22 +1,25 @@
-"""How fast a network paints on this computer: latency, frames a second, memory and operations."""
+"""How fast a network is on this computer: latency, frames a second, memory and operations."""
 
+import contextlib
+import importlib.metadata
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from nst_fast.inference.film import DEFAULT_SMOOTHING, FilmProgress, probe_source, stylize_film
-from nst_fast.inference.stylizer import Stylizer
-from nst_fast.transform_nets import TransformNet, build_transform_net
-from nst_fast.transform_nets.layers import SmoothUpsampleConv
-from nst_fast.transform_nets.statistics import InstanceNorm
+from nst_fast.films.film import DEFAULT_SMOOTHING, stylize_film
+from nst_fast.films.pipeline import FilmProgress
+from nst_fast.films.source import probe_source
+from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo
+from nst_fast.networks.registry import describe_network
+from nst_fast.stylize.stylizer import Stylizer
 
 # The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
 _WARM_UP_CALLS = 3
@@ -29,7 +32,7 @@ class Candidate:
     Attributes:
         network: its name, such as realtime or a style.
         engine: as `Stylizer.describe` says it.
-        build: gives what paints pixels (H, W, 3), uint8; it is timed from there to the painted pixels.
+        build: gives a function from pixels (H, W, 3), uint8, to stylized pixels, whose calls are timed.
         operations_per_pixel: floating-point operations of the network.
     """
 
@@ -41,13 +44,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measurement:
-    """How one candidate painted pictures of one size.
+    """How one candidate stylized pictures of one size.
 
     Attributes:
         milliseconds_50, _90, _99: percentiles of the time for one picture.
         frames_per_second: by the median.
-        start_seconds: until the first picture was painted, building included.
-        peak_memory_bytes: what painting took at most, weights included, beyond what the process had before; None where
+        start_seconds: until the first picture was stylized, building included.
+        peak_memory_bytes: at most, weights included, beyond what the process had before; None where
             that cannot be told.
     """
 
@@ -70,7 +73,7 @@ class FilmMeasurement:
     """How a film went from file to file.
 
     Attributes:
-        frames_per_second: from the first frame that was painted to the film's taking its name.
+        frames_per_second: from the first frame that was stylized to the film's taking its name.
         alone_frames_per_second: of the network by itself at this size, smoothing as for the film; the better
             of a measurement before and one after it.
     """
@@ -85,8 +88,8 @@ class FilmMeasurement:
     alone_frames_per_second: float
 
 
-def measure_film(network_name: str, checkpoint: str | TransformNet, film: Path, **settings) -> FilmMeasurement:
-    """Paint a film to a temporary file, decoding and encoding included, by `Stylizer(checkpoint, **settings)`.
+def measure_film(network_name: str, checkpoint: Checkpoint, film: Path, **settings) -> FilmMeasurement:
+    """Stylize a film to a temporary file, decoding and encoding included, by `Stylizer(checkpoint, **settings)`.
 
     Raises:
         ImageError: the film cannot be read.
@@ -101,11 +104,11 @@ def measure_film(network_name: str, checkpoint: str | TransformNet, film: Path, 
         began = began or time.perf_counter()
         return True
 
-    alone = [_time_steady_frames(stylizer, info.height, info.width)]
+    alone = [_time_smoothed_frames(stylizer, info.height, info.width)]
     with tempfile.TemporaryDirectory(prefix="nst-fast-") as folder:
-        result = stylize_film(stylizer, film, Path(folder) / "painted.mp4", watch=watch)
+        result = stylize_film(stylizer, film, Path(folder) / "stylized.mp4", watch=watch)
         seconds = time.perf_counter() - began
-    alone.append(_time_steady_frames(stylizer, info.height, info.width))
+    alone.append(_time_smoothed_frames(stylizer, info.height, info.width))
     return FilmMeasurement(
         network_name,
         stylizer.describe(),
@@ -118,23 +121,22 @@ def measure_film(network_name: str, checkpoint: str | TransformNet, film: Path, 
     )
 
 
-def _time_steady_frames(stylizer: Stylizer, height: int, width: int) -> float:
+def _time_smoothed_frames(stylizer: Stylizer, height: int, width: int) -> float:
     """The mean seconds for a frame of noise with smoothed statistics; several may be under way at a time."""
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     frames = [(pixels, False)] * (_WARM_UP_CALLS + 15)
-    times = [time.perf_counter() for _ in stylizer.steady(DEFAULT_SMOOTHING).stylize_frames(frames)]
+    times = [time.perf_counter() for _ in stylizer.for_frames(DEFAULT_SMOOTHING).stylize_frames(frames)]
     return (times[-1] - times[_WARM_UP_CALLS]) / (len(times) - 1 - _WARM_UP_CALLS)
 
 
-def candidate_for(network_name: str, checkpoint: str | TransformNet, **settings) -> Candidate:
-    """A candidate that paints by `Stylizer(checkpoint, **settings)`."""
+def candidate_for(network_name: str, checkpoint: Checkpoint, **settings) -> Candidate:
+    """A candidate that is `Stylizer(checkpoint, **settings)`."""
     stylizer = Stylizer(checkpoint, **settings)
-    operations = count_operations_per_pixel(stylizer.network)
     return Candidate(
         network_name,
         stylizer.describe(),
-        lambda: Stylizer(stylizer.network, **settings).stylize_pixels,
-        operations,
+        lambda: Stylizer(checkpoint, **settings).stylize_pixels,
+        checkpoint.description.operations_per_pixel,
     )
 
 
@@ -151,31 +153,31 @@ def measure_candidates(
     started = [_start(candidate, pixels) for candidate in candidates]
     times: list[list[float]] = [[] for _ in candidates]
     while any(len(own) < 5 or sum(own) < seconds for own in times):
-        for (paint, _, _), own in zip(started, times, strict=True):
+        for (stylize, _, _), own in zip(started, times, strict=True):
             if len(own) < 5 or sum(own) < seconds:
                 before = time.perf_counter()
-                paint(pixels)
+                stylize(pixels)
                 own.append(time.perf_counter() - before)
     return [
-        _summarise(candidate, height, width, own, start_seconds, peak)
+        _summarize(candidate, height, width, own, start_seconds, peak)
         for candidate, own, (_, start_seconds, peak) in zip(candidates, times, started, strict=True)
     ]
 
 
 def _start(candidate: Candidate, pixels: np.ndarray) -> tuple[Callable[[np.ndarray], object], float, int | None]:
-    """Build and warm up: what paints, the seconds to the first painting, and the memory that it took at most."""
+    """Build and warm up: the function to time, the seconds to its first result, and its peak memory in bytes."""
     memory_before = _reset_peak_memory()
     before = time.perf_counter()
-    paint = candidate.build()
-    paint(pixels)
+    stylize = candidate.build()
+    stylize(pixels)
     start_seconds = time.perf_counter() - before
     for _ in range(_WARM_UP_CALLS - 1):
-        paint(pixels)
+        stylize(pixels)
     peak = _read_peak_memory()
-    return paint, start_seconds, None if memory_before is None or peak is None else peak - memory_before
+    return stylize, start_seconds, None if memory_before is None or peak is None else peak - memory_before
 
 
-def _summarise(
+def _summarize(
     candidate: Candidate, height: int, width: int, times: list[float], start_seconds: float, peak: int | None
 ) -> Measurement:
     percentiles = [float(value) * 1000 for value in np.percentile(times, (50, 90, 99))]
@@ -193,45 +195,47 @@ def _summarise(
     )
 
 
-@torch.no_grad()
-def count_operations_per_pixel(network: nn.Module) -> float:
-    """The floating-point operations of all convolutions for one pixel; a multiplication and an addition are two."""
-    operations = 0
+def build_random_checkpoint(network: str, *, input_noise: float = 0.016) -> Checkpoint:
+    """A network with random weights, which is as fast as a trained one.
 
-    def count(layer: nn.Conv2d | SmoothUpsampleConv, _given: object, result: torch.Tensor) -> None:
-        nonlocal operations
-        operations += 2 * layer.weight[0].numel() * result.numel()
+    Args:
+        network: its name, such as realtime.
+        input_noise: as networks are trained by default.
 
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | SmoothUpsampleConv)]
-    hooks = [module.register_forward_hook(count) for module in convolutions]
-    network(torch.zeros(1, 3, 64, 64, device=next(network.parameters()).device))
-    for hook in hooks:
-        hook.remove()
-    return operations / 64**2
-
-
-def build_textbook_network(name: str) -> nn.Module:
-    """A network of random weights as the common example programs build it: torch's own instance normalisation."""
-    network = build_transform_net(name)
-    for parent in list(network.modules()):
-        for part_name, part in parent.named_children():
-            if isinstance(part, InstanceNorm):
-                setattr(parent, part_name, nn.InstanceNorm2d(part.num_features, affine=True))
-    return network
+    Raises:
+        SettingError: an unknown network.
+    """
+    description = describe_network(network, input_noise=input_noise)
+    random = np.random.default_rng(0)
+    weights = {
+        name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+        if len(shape) > 1
+        else np.full(shape, name.endswith("weight"), np.float32)
+        for name, shape in description.list_parameters().items()
+    }
+    return Checkpoint(description, weights, CheckpointInfo(style={"name": network}))
 
 
 def describe_computer() -> dict[str, str | int]:
-    """The processor, its cores that this process may use, the graphics card if any, and the versions at work."""
+    """The processor, its cores that this process may use, the graphics card if any, and the versions in use."""
     computer: dict[str, str | int] = {
         "system": platform.platform(),
         "processor": _processor_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "python": platform.python_version(),
-        "torch": torch.__version__,
     }
-    if torch.cuda.is_available():
-        computer["card"] = torch.cuda.get_device_name()
+    for package in ("onnxruntime", "openvino", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            computer[package] = importlib.metadata.version(package)
+    if cuda := _cuda_in_use():
+        computer["card"] = cuda.get_device_name()
     return computer
+
+
+def _cuda_in_use() -> Any:
+    """torch.cuda, where an engine has imported PyTorch and there is a card; else None."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
 def _processor_name() -> str:
@@ -243,10 +247,10 @@ def _processor_name() -> str:
 
 
 def _reset_peak_memory() -> int | None:
-    """Let the peak start anew; the memory in use now, in bytes. On a graphics card, that of the card."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
+    """Let the peak start again; the memory in use now, in bytes. On a graphics card, that of the card."""
+    if cuda := _cuda_in_use():
+        cuda.reset_peak_memory_stats()
+        return cuda.memory_allocated()
     try:
         with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
@@ -256,7 +260,8 @@ def _reset_peak_memory() -> int | None:
 
 
 def _read_peak_memory() -> int | None:
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _read_status("VmHWM")
+    cuda = _cuda_in_use()
+    return cuda.max_memory_allocated() if cuda else _read_status("VmHWM")
 
 
 def _read_status(name: str) -> int | None:

@@ -1,17 +1,18 @@
-"""What can go wrong in a way that the user can mend: one class for each kind of mending.
+"""Errors that a user can fix, one class for each kind of fix.
 
-Each message is one line that says what was given, what is allowed and what to do. The command prints that
-line and exits with status 2; library users catch `NstFastError`. Anything else that is raised is a bug.
+Each message is one line that says what was given, what is allowed and what to do. It names parameters, never options of
+the command line. The command prints the line and exits with status 2; library users catch `NstFastError`. Any other
+exception is a bug.
 """
 
 import difflib
 
 
 class NstFastError(Exception):
-    """A mistake or a circumstance that the user can mend; its text is one line that says how.
+    """A mistake or a circumstance that the user can fix; its text is one line that says how.
 
     Attributes:
-        signal_number: the Ctrl-C or SIGTERM that had asked the run to end before this went wrong, or None.
+        signal_number: the Ctrl-C or SIGTERM that had asked the run to end before this error, or None.
     """
 
     signal_number: int | None = None
@@ -22,7 +23,7 @@ class SettingError(NstFastError):
 
 
 class ImageError(NstFastError):
-    """A picture, or a folder of pictures, cannot be read or is of no use."""
+    """A photo, a film, or a folder of them cannot be read or used."""
 
 
 class OutputError(NstFastError):
@@ -30,7 +31,7 @@ class OutputError(NstFastError):
 
 
 class WeightsError(NstFastError):
-    """The weights of a loss network cannot be had or do not fit."""
+    """The weights of a loss network are not available or do not fit."""
 
 
 class CheckpointError(NstFastError):
@@ -38,10 +39,10 @@ class CheckpointError(NstFastError):
 
 
 class TrainingError(NstFastError):
-    """A run of training or of pixel optimisation cannot start, go on, or be continued."""
+    """A run of training or optimization cannot start, continue or be resumed."""
 
 
 def nearest_name(given: str, allowed: list[str]) -> str:
-    """A hint such as ` (nearest: steps)`, or an empty string where nothing is near; to be appended to a message."""
+    """A hint such as ` (nearest: steps)` to append to a message; an empty string where nothing is near."""
     near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.6)
     return f" (nearest: {near[0]})" if near else ""

@@ -1,13 +1,12 @@
-"""How much memory a device has left, whether an error says that it has none, and how a process keeps what it has."""
+"""How much memory a device has left, which errors mean that none is left, and how a process keeps what it frees."""
 
 import contextlib
 import ctypes
 import platform
+import sys
+from pathlib import Path
 
-import torch
-
-# How torch says on each device that there is no memory left (on CUDA it also has a class of its own); then how
-# OpenVINO and ONNX Runtime say it.
+# How PyTorch, OpenVINO and ONNX Runtime word it on each device. PyTorch's own class is a RuntimeError with these words.
 _OUT_OF_MEMORY = (
     "out of memory",
     "DefaultCPUAllocator",
@@ -16,51 +15,108 @@ _OUT_OF_MEMORY = (
     "Failed to allocate memory",
 )
 
-
-# From glibc's malloc.h: give the end of the heap back when so many bytes are free there; from which size, and how many
-# pieces are mapped by themselves, and go back to the system when they are freed.
+# From glibc's malloc.h. Trim threshold: the end of the heap goes back to the system once this many bytes are free
+# there. Mmap threshold and maximum: from which size on, and how many, blocks are mapped one by one; such a block goes
+# back to the system as soon as it is freed.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
-_LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc takes no more
+_LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc accepts no more
 _KEPT_BYTES = 256 << 20
+
+_PROC = Path("/proc/self")
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there is not enough memory, in whichever way of torch or another engine."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+    """Whether `error` says that memory ran out, in the words of Python, PyTorch or another engine."""
+    return isinstance(error, MemoryError) or (
         (isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"))
         and any(words in str(error) for words in _OUT_OF_MEMORY)
     )
 
 
-def available_bytes(device: torch.device) -> int | None:
-    """What could be had now without swapping, in bytes; None where that cannot be told (CPU beside Linux, MPS)."""
-    if device.type == "cuda":
+def available_bytes(device: object = "cpu") -> int | None:
+    """Bytes that can be allocated now without swapping; None where nothing tells.
+
+    On the CPU this is the smallest of what the system has left, what the limits of the process's cgroups (containers)
+    leave, and what the limit on its address space (`ulimit -v`) leaves.
+
+    Args:
+        device: a name such as "cpu" or "cuda:0", or a torch device. A GPU is asked through PyTorch, and only if the
+            caller has imported it; otherwise, and on other devices, the answer is None.
+    """
+    kind = str(device).partition(":")[0]
+    if kind == "cuda":
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return None
         free, _ = torch.cuda.mem_get_info(device)
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + unused
-    if device.type != "cpu":
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if kind != "cpu":
         return None
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+    import psutil  # only here, since small pictures never ask and need not wait for it
+
+    limits = [psutil.virtual_memory().available, _left_by_cgroups(), _left_by_address_space(psutil.Process())]
+    return max(0, min(left for left in limits if left is not None))
+
+
+def _left_by_cgroups() -> int | None:
+    """The least that any cgroup of this process leaves, of version 2 or 1; None: there is no limit."""
+    with contextlib.suppress(OSError):
+        found = []
+        for line in (_PROC / "cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                names = ("memory.max", "memory.current", "inactive_file")
+                found += _left_by_ancestors(_CGROUPS, path, *names)
+                # Both versions in use at once: version 2 then lies one level deeper.
+                found += _left_by_ancestors(_CGROUPS / "unified", path, *names)
+            elif "memory" in controllers.split(","):
+                names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+                found += _left_by_ancestors(_CGROUPS / "memory", path, *names)
+        return min(found, default=None)
+    return None
+
+
+def _left_by_ancestors(root: Path, path: str, limit: str, used: str, reclaimable: str) -> list[int]:
+    """What each limited cgroup from `path` up to the root leaves.
+
+    Inside a container the path is often that of the host, which does not exist here; the root is then the container's.
+    """
+    found = []
+    relative = Path(path.lstrip("/"))
+    for folder in (relative, *relative.parents):
+        # "max" and missing files mean no limit. Version 1 writes a number near 2**63 instead, which is harmless.
+        with contextlib.suppress(OSError, ValueError):
+            limit_bytes = int((root / folder / limit).read_text())
+            left = limit_bytes - int((root / folder / used).read_text())
+            # Cached files count as used, and the kernel drops them before it runs out.
+            lines = (root / folder / "memory.stat").read_text().splitlines()
+            found.append(left + int(dict(line.split() for line in lines).get(reclaimable, 0)))
+    return found
+
+
+def _left_by_address_space(process) -> int | None:
+    with contextlib.suppress(ImportError, OSError):  # Windows has no such limits
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            return limit - process.memory_info().vms
+    return None
 
 
 def keep_freed_memory(*, of_any_size: bool = False) -> None:
-    """Let this process keep what it frees.
+    """Make this process keep the memory that it frees, for its next allocation. Does nothing without glibc.
 
-    Every layer of a network asks for megabytes and frees them soon after. glibc hands pieces of that size back to the
-    system, and the next layer takes them again page by page, each page filled with zeros first. On a virtual machine
-    that was up to half of the time of painting a frame, and a tenth of that of a training step. Elsewhere than under
-    glibc this does nothing.
+    Every layer of a network allocates megabytes and frees them soon after. glibc hands blocks of that size back to the
+    system, and the next layer gets them again page by page, each page zeroed first. On a virtual machine that took up
+    to half of the time of a frame, and a tenth of that of a training step.
 
     Args:
-        of_any_size: also pieces of 32 MiB and more, of which a training step takes and frees the same again and again.
-            Where sizes differ, as in painting pictures, that would cost memory.
+        of_any_size: also keep blocks of 32 MiB and more. Right for training, where each step allocates the same sizes;
+            where sizes differ, as between pictures, it would waste memory.
     """
     if platform.libc_ver()[0] != "glibc":
         return

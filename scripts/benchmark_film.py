@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""From an H.264 file to an H.264 file: frames a second, what each step takes alone, and memory over the film's length.
+"""Measure films, from one H.264 file to another: frames a second, each step alone, and memory by the film's length.
 
     python scripts/benchmark_film.py [--style wave] [--engine openvino torch] [--threads N]
                                      [--size 640x360] [--frames 300] [--lengths 10 180] [--json FILE]
 
-The film is generated: a moving pattern with noise, at 30 frames a second. The engines take turns. For each: from file
-to file, the network alone (smoothed statistics, as for films), and the share that is reached. Then decoding and
-encoding alone, which says what bounds the rest: with two cores, the network on both of them and one step beside it,
-frames a second cannot exceed 1 / (network + (decoding + encoding) / 2) of the seconds a frame takes in each. With
---threads 1 the network has one core and decoding and encoding the other. With --lengths, one film for each number of
-seconds is painted by a process of its own, whose peak memory is printed.
+The film is generated: a moving pattern with noise, at 30 frames a second. The engines take turns. For each engine the
+script prints the speed from file to file, the speed of the network alone (with smoothed statistics, as for films), and
+their ratio. Decoding and encoding are measured alone too, since they bound the ratio: on two cores that share the work
+evenly, frames a second cannot exceed 1 / (network + (decoding + encoding) / 2), each in seconds a frame. With
+--threads 1 the network has one core, decoding and encoding the other. With --lengths, a process of its own stylizes a
+film of each length, and its peak memory is printed.
 """
 
 import argparse
@@ -24,17 +24,21 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_fast.inference.film import FilmProgress, probe_source, stylize_film
-from nst_fast.inference.film_formats import choose_encoding
-from nst_fast.inference.film_reader import Damage, Frame, read_frames
-from nst_fast.inference.film_segments import SegmentFolder, write_segments
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.films.film import stylize_film
+from nst_fast.films.pipeline import FilmProgress
+from nst_fast.films.segments import write_segments
+from nst_fast.films.source import probe_source
+from nst_fast.films.work_folder import WorkFolder
+from nst_fast.media.film_formats import choose_encoding
+from nst_fast.media.film_opening import ReadErrors
+from nst_fast.media.film_reader import Frame, read_frames
+from nst_fast.stylize.stylizer import Stylizer
 
 _PEAK = """
 import resource, sys
 from pathlib import Path
-from nst_fast.inference.film import stylize_film
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.films.film import stylize_film
+from nst_fast.stylize.stylizer import Stylizer
 stylizer = Stylizer(sys.argv[1], engine=sys.argv[2])
 stylize_film(stylizer, Path(sys.argv[3]), Path(sys.argv[4]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -59,7 +63,7 @@ def make_film(path: Path, width: int, height: int, frames: int) -> None:
 
 
 def time_film(stylizer: Stylizer, film: Path, target: Path) -> float:
-    """Frames a second from the first painted frame to the finished file."""
+    """Frames a second, from the first stylized frame to the finished file."""
     began: list[float] = []
 
     def watch(progress: FilmProgress) -> bool:
@@ -73,36 +77,36 @@ def time_film(stylizer: Stylizer, film: Path, target: Path) -> float:
 def time_network(stylizer: Stylizer, frames: list[Frame]) -> float:
     """Frames a second of the network alone, on the same frames."""
     pixels = [(frame.rgb, False) for frame in frames]
-    times = [time.perf_counter() for _ in stylizer.steady(0.9).stylize_frames(pixels)]
+    times = [time.perf_counter() for _ in stylizer.for_frames(0.9).stylize_frames(pixels)]
     return (len(times) - 4) / (times[-1] - times[3])
 
 
 def time_steps(film: Path, stylizer: Stylizer, count: int) -> dict[str, float]:
-    """Milliseconds a frame of decoding alone, and of encoding what is painted alone."""
+    """Milliseconds a frame of decoding alone and of encoding alone."""
     info = probe_source(film)
     began = time.perf_counter()
-    frames = [frame for frame, _ in zip(read_frames(info, Damage()), range(count), strict=False)]
+    frames = [frame for frame, _ in zip(read_frames(info, ReadErrors()), range(count), strict=False)]
     decoding = time.perf_counter() - began
-    painted = [Frame(stylizer.stylize_pixels(frame.rgb), frame.time, frame.duration) for frame in frames]
+    stylized = [Frame(stylizer.stylize_pixels(frame.rgb), frame.time, frame.duration) for frame in frames]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = SegmentFolder(Path(scratch, "film.mp4"), {}, info.time_base)
-        folder.prepare()
+        folder = WorkFolder(Path(scratch, "film.mp4"), {})
+        folder.resume()
         began = time.perf_counter()
-        for _ in write_segments(folder, iter(painted), info, choose_encoding(".mp4")):
+        for _ in write_segments(folder, iter(stylized), info, choose_encoding(".mp4")):
             pass
         encoding = time.perf_counter() - began
     return {"decoding_ms": 1e3 * decoding / len(frames), "encoding_ms": 1e3 * encoding / len(frames)}
 
 
 def measure_memory(style: str, engine: str, film: Path, target: Path) -> int:
-    """Peak resident bytes of a process that paints the film."""
+    """Peak resident bytes of a process that stylizes the film."""
     command = [sys.executable, "-c", _PEAK, style, engine, str(film), str(target)]
     kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
     return 1024 * int(kilobytes)
 
 
 def main() -> None:
-    """Measure, in turns, and print what was found."""
+    """Measure in turns, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint file (default: wave)")
     parser.add_argument("--engine", nargs="+", default=["openvino", "onnxruntime", "torch"])
@@ -116,12 +120,12 @@ def main() -> None:
     width, height = map(int, options.size.split("x"))
     result: dict[str, object] = {"size": options.size, "frames": options.frames}
     with tempfile.TemporaryDirectory() as scratch:
-        film, target = Path(scratch, "film.mp4"), Path(scratch, "painted.mp4")
+        film, target = Path(scratch, "film.mp4"), Path(scratch, "stylized.mp4")
         make_film(film, width, height, options.frames)
         stylizers = {
             engine: Stylizer(options.style, engine=engine, threads=options.threads) for engine in options.engine
         }
-        frames = [frame for frame, _ in zip(read_frames(probe_source(film), Damage()), range(60), strict=False)]
+        frames = [frame for frame, _ in zip(read_frames(probe_source(film), ReadErrors()), range(60), strict=False)]
         runs: dict[str, list[tuple[float, float]]] = {engine: [] for engine in stylizers}
         for turn in range(options.turns + 1):
             for engine, stylizer in stylizers.items():

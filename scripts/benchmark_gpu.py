@@ -2,7 +2,7 @@
 
     python scripts/benchmark_gpu.py [--size 3840x2160] [--seconds 3] [--json FILE]
 
-Photos are on the card already and paintings stay there; times are the card's own, between events. Ways: eager or
+Photos are on the card already and stylized images stay there; times are the card's own, between events. Ways: eager or
 compiled (with CUDA graphs), contiguous or channels_last, in fp32 (TF32), fp16 and bf16. The roofline is the larger of
 two times: the convolutions' operations at the card's peak rate, and the bytes that must be read and written at least
 (each convolution's input and output once, the norm's input once more) at its peak bandwidth. Both peaks are measured
@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nst_fast.benchmark import count_operations_per_pixel, describe_computer
-from nst_fast.cli.benchmark import size_in_pixels
-from nst_fast.training.recipe import Recipe
-from nst_fast.transform_nets import TRANSFORM_NETS, TransformNet, build_transform_net
-from nst_fast.transform_nets.layers import SmoothUpsampleConv
+from nst_fast.benchmark import describe_computer
+from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.networks.registry import NETWORKS
+from nst_fast.networks.torch_layers import SmoothUpsampleConv
+from nst_fast.networks.torch_network import StyleNetwork, build_network
+from nst_fast.settings.networks import NetworkSettings
 
 NUMBER_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -57,10 +58,10 @@ def measure_peaks(device: torch.device, number_type: torch.dtype, side: int) -> 
 
 
 @torch.no_grad()
-def count_bytes_per_pixel(network: TransformNet, bytes_per_number: int) -> float:
+def count_bytes_per_pixel(network: StyleNetwork, bytes_per_number: int) -> float:
     """What must go through memory for each pixel, if only convolutions and their norms did."""
     with torch.device("meta"):
-        twin = build_transform_net(next(name for name, kind in TRANSFORM_NETS.items() if kind is type(network)))
+        twin = StyleNetwork(network.description)
     numbers = 0
 
     def note(_layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
@@ -79,20 +80,21 @@ def measure_network(name: str, device: torch.device, height: int, width: int, se
     lines = []
     for precision, number_type in NUMBER_TYPES.items():
         torch.manual_seed(0)
-        network = build_transform_net(name, grain=Recipe.grain).eval().requires_grad_(False).to(device, number_type)
+        network = build_network(name, input_noise=NetworkSettings().input_noise)
+        network = network.eval().requires_grad_(False).to(device, number_type)
         operations, bandwidth = measure_peaks(device, number_type, side)
         pixels = height * width
-        by_operations = pixels * count_operations_per_pixel(network) / operations
+        by_operations = pixels * network.description.operations_per_pixel / operations
         by_bytes = pixels * count_bytes_per_pixel(network, number_type.itemsize) / bandwidth
         for layout in (torch.contiguous_format, torch.channels_last):
             laid_out = network.to(memory_format=layout)
             photo = torch.rand(1, 3, height, width, device=device, dtype=number_type).to(memory_format=layout)
             for way in ("eager", "compiled"):
-                paint = torch.compile(laid_out, mode="reduce-overhead") if way == "compiled" else laid_out
+                stylize = torch.compile(laid_out, mode="reduce-overhead") if way == "compiled" else laid_out
 
-                def work(paint: Callable[[Tensor], Tensor] = paint, photo: Tensor = photo) -> None:
+                def work(stylize: Callable[[Tensor], Tensor] = stylize, photo: Tensor = photo) -> None:
                     with torch.inference_mode():
-                        paint(photo)
+                        stylize(photo)
 
                 taken = measure_seconds(work, device, seconds)
                 lines.append(
@@ -113,9 +115,7 @@ def measure_network(name: str, device: torch.device, height: int, width: int, se
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--size", type=size_in_pixels, default=(3840, 2160), metavar="WxH", help="(default: 3840x2160)"
-    )
+    parser.add_argument("--size", type=size_in_pixels, default=(3840, 2160), metavar="WxH", help="(default: 3840x2160)")
     parser.add_argument("--seconds", type=float, default=3, help="for each line (default: %(default)s)")
     parser.add_argument("--device", default="cuda", help="(default: %(default)s)")
     parser.add_argument("--peak-side", type=int, default=8192, help="of the matrices for the peaks (default: 8192)")
@@ -128,7 +128,7 @@ def main() -> None:
     (width, height), device = options.size, torch.device(options.device)
     print(describe_computer())
     lines = []
-    for name in TRANSFORM_NETS:
+    for name in NETWORKS:
         for line in measure_network(name, device, height, width, options.seconds, options.peak_side):
             print("  ".join(f"{value:.2f}" if isinstance(value, float) else str(value) for value in line.values()))
             lines.append(line)

@@ -1,9 +1,9 @@
-"""How many frames a second the live page paints, and after what delay.
+"""How many frames per second the live page stylizes, and with what delay.
 
     python scripts/benchmark_live.py               the server alone, with frames from a second process
     python scripts/benchmark_live.py --browser     page, server and network together: Chromium with a generated camera
 
-Prints a line for each, and a last line of JSON. Frames are 640 x 360 pixels. Nothing else should run meanwhile.
+Prints a line for each, and JSON as the last line. Frames have 640 x 360 pixels. Run nothing else meanwhile.
 """
 
 import argparse
@@ -30,7 +30,7 @@ WARM_UP_SECONDS = 3.0
 
 
 def draw_frames() -> list[bytes]:
-    """A camera that wanders over a photo, as JPEG."""
+    """A camera that moves over a photo, as JPEG."""
     photo = Image.open(PROJECT / "docs" / "examples" / "photos" / "astronaut.jpg").convert("RGB").resize((760, 760))
     frames = []
     for step in range(24):
@@ -42,12 +42,12 @@ def draw_frames() -> list[bytes]:
 
 
 def send_frames(address: str, style: str, seconds: float, results) -> None:
-    """Runs in the second process: as many frames as come back, `IN_FLIGHT` of them on the way."""
+    """Runs in the second process: sends frames as they come back, with `IN_FLIGHT` of them under way."""
     import websockets.sync.client
 
     frames, sent, delays = draw_frames(), {}, []
-    with websockets.sync.client.connect(address.replace("http", "ws") + "api/paint", compression=None) as connection:
-        connection.send(json.dumps({"style": style, "steadiness": 0.5}))
+    with websockets.sync.client.connect(address.replace("http", "ws") + "api/frames", compression=None) as connection:
+        connection.send(json.dumps({"style": style, "smoothing": 0.5}))
         number, began = 0, time.perf_counter()
         while (now := time.perf_counter()) < began + WARM_UP_SECONDS + seconds:
             while len(sent) < IN_FLIGHT:
@@ -66,9 +66,9 @@ def send_frames(address: str, style: str, seconds: float, results) -> None:
 
 
 def measure_server(address: str, style: str, seconds: float) -> dict[str, float]:
-    """Frames a second, the median delay, and the processor time that the server alone takes for a frame.
+    """Frames per second, the median delay, and the processor time per frame of the server alone.
 
-    The last hardly depends on what else the computer does.
+    The processor time hardly depends on what else the computer does.
     """
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -87,7 +87,7 @@ def measure_server(address: str, style: str, seconds: float) -> dict[str, float]
 
 
 def measure_page(address: str, style: str, seconds: float) -> dict[str, float]:
-    """What the page itself counts: from a camera's frame to its painting on the canvas."""
+    """What the page itself counts: from a camera's frame to the stylized canvas."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -115,12 +115,12 @@ def measure_page(address: str, style: str, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, and end with a line of JSON."""
-    parser = argparse.ArgumentParser(description="Frames a second and delay of the live page, at 640 x 360.")
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Frames per second and delay of the live page, at 640 x 360.")
     parser.add_argument("--browser", action="store_true", help="also through a page in Chromium")
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint (default: %(default)s)")
     parser.add_argument("--engine", default="auto", help="see nst-fast stylize --help (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="per measurement (default: %(default)s)")
     options = parser.parse_args()
     styles = list_styles([options.style], engine=options.engine)
     style = next(iter(styles))
@@ -131,11 +131,11 @@ def main() -> None:
         figures["server"] = measure_server(address, style, options.seconds)
         if options.browser:
             figures["page"] = measure_page(address, style, options.seconds)
-    print(f"{style} by {styles[style].stylizer.describe()}")
+    print(f"{style}, {styles[style].stylizer.describe()}")
     for name, measured in figures.items():
         rate, delay = measured["frames_per_second"], measured["median_delay_ms"]
         processor = measured.get("processor_ms_per_frame")
-        of_processor = f", {processor:.0f} ms of processor time a frame" if processor else ""
+        of_processor = f", {processor:.0f} ms of processor time per frame" if processor else ""
         print(f"{name}: {rate:.1f} frames/s, median delay {delay:.0f} ms{of_processor}")
     print(json.dumps(figures))
 

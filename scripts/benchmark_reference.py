@@ -3,7 +3,7 @@
     python scripts/benchmark_reference.py [--size 640x360] [--seconds 10] [--json FILE]
 
 The reference is the network of Johnson et al. at 32 filters as the common PyTorch example runs it: in eager mode,
-contiguous, from a float tensor to a float tensor. Ours go from the bytes of a frame to the bytes of a painting.
+contiguous, from a float tensor to a float tensor. Ours go from the bytes of a frame to the bytes of a stylized frame.
 """
 
 import argparse
@@ -13,19 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from textbook_network import build_textbook_network
 
 from nst_fast.benchmark import (
     Candidate,
-    build_textbook_network,
+    build_random_checkpoint,
     candidate_for,
-    count_operations_per_pixel,
     describe_computer,
     measure_candidates,
 )
-from nst_fast.cli.benchmark import format_table, size_in_pixels
-from nst_fast.inference.engines.choice import list_engines
-from nst_fast.training.recipe import Recipe
-from nst_fast.transform_nets import build_transform_net
+from nst_fast.cli.benchmark import format_table
+from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.stylize.engines.choice import list_engines
 
 
 def build_reference() -> Candidate:
@@ -33,14 +32,14 @@ def build_reference() -> Candidate:
     network = build_textbook_network("johnson").eval().requires_grad_(False)
 
     def build():
-        def paint(pixels: np.ndarray) -> torch.Tensor:
+        def stylize(pixels: np.ndarray) -> torch.Tensor:
             photo = torch.from_numpy(pixels).permute(2, 0, 1).float().div(255).unsqueeze(0)
             with torch.no_grad():
                 return network(photo)
 
-        return paint
+        return stylize
 
-    return Candidate("reference", "johnson 32, eager PyTorch", build, count_operations_per_pixel(network))
+    return Candidate("reference", "johnson 32, eager PyTorch", build, network.description.operations_per_pixel)
 
 
 def main() -> None:
@@ -50,16 +49,16 @@ def main() -> None:
         "--size", type=size_in_pixels, default=(640, 360), metavar="WxH", help="in pixels (default: 640x360)"
     )
     parser.add_argument("--seconds", type=float, default=10, help="for each line (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="of the network (default: one a core)")
-    parser.add_argument("--json", type=Path, help="write all figures to this file too")
+    parser.add_argument("--threads", type=int, help="of the network (default: one for each core)")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     options = parser.parse_args()
     torch.manual_seed(0)
     candidates = [build_reference()]
     for name in ("johnson", "realtime"):
-        network = build_transform_net(name, grain=Recipe.grain)
-        for engine in list_engines(torch.device("cpu")):
+        checkpoint = build_random_checkpoint(name)
+        for engine in list_engines("cpu"):
             if engine != "compile":
-                candidates.append(candidate_for(name, network, device="cpu", engine=engine, threads=options.threads))
+                candidates.append(candidate_for(name, checkpoint, device="cpu", engine=engine, threads=options.threads))
     width, height = options.size
     measurements = measure_candidates(candidates, height, width, seconds=options.seconds)
     print(describe_computer())

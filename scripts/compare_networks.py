@@ -1,158 +1,144 @@
 #!/usr/bin/env python3
-"""The `realtime` network beside other shapes at about its cost, trained alike: the table of docs/networks.md.
+"""Compare `realtime` with other networks of about its cost, trained alike: the table of docs/experiments/networks.md.
 
     python scripts/compare_networks.py --style wave.jpg --content photos/ [--steps 400] [--photo PHOTO] [NAME ...]
 
-Each is trained by the program's own `train` (128-pixel crops, batch 2); a run that was cut is continued. Then, in
-turns, the time of one 640x360 picture is taken in plain torch. RUNS/NAME.png is PHOTO as each paints it.
+Each is trained with `train` (crops of 128 pixels, batches of 2). Run the same command again to resume. Then the time
+for one image of 640x360 is measured, in turns, with PyTorch. RUNS/NAME.png is PHOTO, stylized by that network.
 """
 
 import argparse
-import os
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from nst_fast import transform_nets
 from nst_fast.benchmark import candidate_for, measure_candidates
-from nst_fast.images import load_image, save_image
-from nst_fast.inference.stylizer import Stylizer
-from nst_fast.training.loop import train
-from nst_fast.training.recipe import Recipe
-from nst_fast.transform_nets.layers import (
-    ConvNorm,
-    ResidualBlock,
+from nst_fast.media.pictures import read_picture, write_picture
+from nst_fast.networks import registry
+from nst_fast.networks.checkpoint import load_checkpoint, save_checkpoint
+from nst_fast.networks.description import (
+    Layer,
+    NetworkDescription,
+    PixelUnshuffle,
+    Sequence,
+    Sigmoid,
     SmoothUpsampleConv,
-    SmoothUpsampleConvNorm,
-    ToColours,
-    UpsampleConvNorm,
+    conv_norm,
+    residual_block,
+    sequence,
+    smooth_upsample_conv_norm,
+    to_colors,
+    upsample_conv_norm,
 )
-from nst_fast.transform_nets.realtime import RealtimeNet
-from nst_fast.transform_nets.statistics import Chain
+from nst_fast.networks.realtime import describe_realtime
+from nst_fast.networks.torch_network import StyleNetwork, build_network, checkpoint_from_network
+from nst_fast.settings.networks import NetworkSettings
+from nst_fast.stylize.stylizer import Stylizer
+from nst_fast.training.loop import train
+from nst_fast.training.settings import OPTIMIZATION_OF, TrainSettings
+
+WIDTH = 32
 
 
-class Variant(RealtimeNet):
-    """`realtime` with something changed once it is built."""
-
-    def __init__(self, width: int = 32, grain: float = 0.0) -> None:
-        super().__init__(width, grain)
-        self.change(width)
-
-    def change(self, width: int) -> None:
-        """What is different."""
+def fine_strokes(upsampling: Layer, width: int, blocks: int) -> Sequence:
+    """The part at half the resolution."""
+    return sequence(upsampling, *[residual_block(width // 2)] * blocks)
 
 
-class SmoothUpsampling(Variant):
-    """Bilinear upsampling on both levels."""
-
-    def change(self, width: int) -> None:
-        self.fine_strokes[0] = SmoothUpsampleConvNorm(width, width // 2)
-
-
-class NearestUpsampling(Variant):
-    """Nearest-neighbour upsampling on both levels."""
-
-    def change(self, width: int) -> None:
-        self.decoder[0] = UpsampleConvNorm(width // 2, width // 4)
-
-
-class QuarterOnly(Variant):
-    """All five residual blocks at a quarter of the resolution, none at half."""
-
-    def change(self, width: int) -> None:
-        self.strokes = Chain(*(ResidualBlock(width) for _ in range(5)))
-        self.fine_strokes = Chain(SmoothUpsampleConvNorm(width, width // 2))
-
-
-class MoreFineStrokes(Variant):
-    """Two residual blocks at a quarter, three at half."""
-
-    def change(self, width: int) -> None:
-        self.strokes = Chain(*(ResidualBlock(width) for _ in range(2)))
-        self.fine_strokes.append(ResidualBlock(width // 2))
-
-
-class Deeper(Variant):
-    """Three residual blocks at a quarter, three at half."""
-
-    def change(self, width: int) -> None:
-        self.fine_strokes.append(ResidualBlock(width // 2))
-
-
-class PixelShuffled(Variant):
-    """From half to full by pixel-shuffle with kernels that start equal (ICNR, Aitken et al. 2017), then 3x3 to RGB."""
-
-    def change(self, width: int) -> None:
-        interleaved = nn.Conv2d(width // 2, 16, 3, padding=1, padding_mode="reflect")
-        with torch.no_grad():
-            interleaved.weight.copy_(interleaved.weight[:4].repeat_interleave(4, 0))
-        self.decoder = Chain(interleaved, nn.PixelShuffle(2), nn.ReLU(inplace=True), ToColours(4, 3))
-
-
-class ColoursFromHalf(Variant):
-    """No layer at full resolution: bilinear upsampling and 3x3 to RGB in one."""
-
-    def change(self, width: int) -> None:
-        self.decoder = Chain(SmoothUpsampleConv(width // 2, 3), nn.Sigmoid())
-
-
-class Wider(Variant):
-    """Half as wide again at a quarter of the resolution."""
-
-    def change(self, width: int) -> None:
-        self.encoder[1] = ConvNorm(48, width * 3 // 2, 3)
-        self.strokes = Chain(*(ResidualBlock(width * 3 // 2) for _ in range(3)))
-        self.fine_strokes[0] = UpsampleConvNorm(width * 3 // 2, width // 2)
-
-
-class WeakResiduals(Variant):
-    """Residual blocks that begin at a fifth of their strength."""
-
-    def change(self, width: int) -> None:
-        for module in self.modules():
-            if isinstance(module, ResidualBlock):
-                nn.init.constant_(module.second[1].weight, 0.2)  # pyright: ignore[reportArgumentType]
-
-
-VARIANTS: dict[str, type[RealtimeNet]] = {
-    "realtime": RealtimeNet,
-    "smooth_upsampling": SmoothUpsampling,
-    "nearest_upsampling": NearestUpsampling,
-    "quarter_only": QuarterOnly,
-    "more_fine_strokes": MoreFineStrokes,
-    "deeper": Deeper,
-    "pixel_shuffled": PixelShuffled,
-    "colours_from_half": ColoursFromHalf,
-    "wider": Wider,
-    "weak_residuals": WeakResiduals,
+# Name -> for a width, the parts in which the network differs from `realtime`.
+VARIANTS: dict[str, Callable[[int], dict[str, Sequence]]] = {
+    "realtime": lambda w: {},
+    # Bilinear upsampling at both levels, and nearest-neighbor upsampling at both levels.
+    "smooth_upsampling": lambda w: {"fine_strokes": fine_strokes(smooth_upsample_conv_norm(w, w // 2), w, 2)},
+    "nearest_upsampling": lambda w: {"decoder": sequence(upsample_conv_norm(w // 2, w // 4), to_colors(w // 4, 3))},
+    # All five residual blocks at a quarter of the resolution, none at half of it.
+    "quarter_only": lambda w: {
+        "strokes": sequence(*[residual_block(w)] * 5),
+        "fine_strokes": fine_strokes(smooth_upsample_conv_norm(w, w // 2), w, 0),
+    },
+    # Two residual blocks at a quarter and three at half; three and three.
+    "more_fine_strokes": lambda w: {
+        "strokes": sequence(*[residual_block(w)] * 2),
+        "fine_strokes": fine_strokes(upsample_conv_norm(w, w // 2), w, 3),
+    },
+    "deeper": lambda w: {"fine_strokes": fine_strokes(upsample_conv_norm(w, w // 2), w, 3)},
+    # No layer at full resolution: bilinear upsampling and the convolution to RGB in one.
+    "colors_from_half": lambda w: {"decoder": sequence(SmoothUpsampleConv(w // 2, 3), Sigmoid())},
+    # Half as wide again at a quarter of the resolution.
+    "wider": lambda w: {
+        "encoder": sequence(PixelUnshuffle(4), conv_norm(48, w * 3 // 2, 3)),
+        "strokes": sequence(*[residual_block(w * 3 // 2)] * 3),
+        "fine_strokes": fine_strokes(upsample_conv_norm(w * 3 // 2, w // 2), w, 2),
+    },
+    # Residual blocks that start at a fifth of their strength, see `build_initial`.
+    "weak_residuals": lambda w: {},
 }
 
 
+def describe_variant(name: str) -> Callable[..., NetworkDescription]:
+    """What `registry.NETWORKS` has for a network: the function that describes it."""
+
+    def describe(width: int = WIDTH, input_noise: float = 0.0) -> NetworkDescription:
+        realtime = describe_realtime(width, input_noise)
+        layers = tuple((part, VARIANTS[name](width).get(part, layer)) for part, layer in realtime.body.layers)
+        return dataclasses.replace(realtime, name=name, body=Sequence(layers))
+
+    return describe
+
+
+def build_initial(name: str, seed: int = 0) -> StyleNetwork:
+    """The network before its training, with random weights."""
+    torch.manual_seed(seed)
+    network = build_network(name, width=WIDTH, input_noise=NetworkSettings().input_noise)
+    if name == "weak_residuals":
+        for path, module in network.named_modules():
+            if path.endswith(".second.1") and isinstance(module, nn.InstanceNorm2d):
+                nn.init.constant_(module.weight, 0.2)
+    return network
+
+
 def main() -> None:
-    """Train, measure, print a table in Markdown."""
+    """Train, measure, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(VARIANTS)} (default: all)")
     parser.add_argument("--style", required=True, type=Path)
     parser.add_argument("--content", required=True, type=Path)
-    parser.add_argument("--photo", type=Path, help="painted by each, to be looked at")
+    parser.add_argument("--photo", type=Path, help="a photo to stylize with each network")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--runs", type=Path, default=Path("runs/networks"))
-    parser.add_argument("--weights", default=os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet"), help="of VGG-19")
+    parser.add_argument("--weights", default="imagenet", help="of VGG-19, a word or a file (default: imagenet)")
     options = parser.parse_args()
     if unknown := set(options.names) - VARIANTS.keys():
-        parser.error(f"{min(unknown)!r} is no variant; there are {', '.join(VARIANTS)}")
+        parser.error(f"{min(unknown)!r} is not a variant; there are {', '.join(VARIANTS)}")
     held_out, candidates = {}, []
     for name in options.names or VARIANTS:
-        transform_nets.TRANSFORM_NETS[name] = VARIANTS[name]
-        recipe = Recipe(transform_net=name, steps=options.steps, crop_size=128, batch_size=2, weights=options.weights)
-        result = train(options.style, options.content, options.runs / name, recipe)
+        registry.NETWORKS[name] = describe_variant(name)
+        initial = options.runs / name / "initial.safetensors"
+        save_checkpoint(initial, checkpoint_from_network(build_initial(name)), dtype="fp32")
+        settings = TrainSettings.build(
+            preset=None,
+            style=options.style,
+            content=options.content,
+            output=options.runs / name,
+            init=initial,
+            name=name,
+            steps=options.steps,
+            crop_size=128,
+            batch_size=2,
+            weights=options.weights,
+            **{"network.name": name, "network.width": WIDTH},
+            **OPTIMIZATION_OF["realtime"]._asdict(),
+        )
+        result = train(settings)
         held_out[name] = result.held_out
-        candidates.append(candidate_for(name, str(result.checkpoint)))
+        candidates.append(candidate_for(name, load_checkpoint(result.checkpoint), engine="torch"))
         if options.photo:
-            painted = Stylizer(result.checkpoint).stylize(load_image(options.photo))
-            save_image(painted, options.runs / f"{name}.png")
-    print("| network | operations a pixel | ms at 640x360 | style | content | 20 * style + content |")
+            stylized = Stylizer(result.checkpoint).stylize_picture(read_picture(options.photo))
+            write_picture(options.runs / f"{name}.png", stylized)
+    print("| network | operations per pixel | ms at 640x360 | style | content | 20 * style + content |")
     print("| --- | --- | --- | --- | --- | --- |")
     for measured in measure_candidates(candidates, 360, 640):
         style, content = held_out[measured.network]["style"], held_out[measured.network]["content"]

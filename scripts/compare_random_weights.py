@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A loss network with random weights beside the trained one and the compact one: the table of docs/loss_networks.md.
+"""Compares a loss network with random weights to the trained one and the compact one: the table in the docs.
 
     python scripts/compare_random_weights.py --content photo.jpg --style painting.jpg
 
-Style: the style alone from noise, judged by the trained VGG-19 (the share of the painting's style that is missing).
+Style: the style alone from noise, judged by the trained VGG-19 (the share of the style that is missing).
 Content: the photo from `relu3_2` alone, from noise, as the signal-to-noise ratio of its pixels.
 """
 
@@ -14,25 +14,26 @@ from pathlib import Path
 
 import torch
 
-from nst_fast.gatys.optimize import optimize_image
-from nst_fast.gatys.plan import Plan
-from nst_fast.images import load_image
+from nst_fast.data.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
+from nst_fast.optimization.optimize import optimize_image
+from nst_fast.optimization.settings import OptimizeSettings
+from nst_fast.settings.networks import LossNetworkSettings
 
 TRAINED = os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet")
 NETWORKS = {
-    ("trained", "max"): {"weights": TRAINED},
-    ("trained", "average"): {"weights": TRAINED, "pooling": "average"},
-    ("compact", "max"): {"loss_network": "compact", "weights": "shipped"},
-    ("random", "max"): {"weights": "random"},
-    ("random", "average"): {"weights": "random", "pooling": "average"},
+    ("trained", "max"): LossNetworkSettings(weights=TRAINED),
+    ("trained", "average"): LossNetworkSettings(weights=TRAINED, pooling="average"),
+    ("compact", "max"): LossNetworkSettings(name="compact", weights="shipped"),
+    ("random", "max"): LossNetworkSettings(weights="random"),
+    ("random", "average"): LossNetworkSettings(weights="random", pooling="average"),
 }
 
 
 def main() -> None:
-    """Optimise, judge, print a table in Markdown."""
+    """Optimize, judge, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--content", type=Path, required=True)
     parser.add_argument("--style", type=Path, required=True)
@@ -41,33 +42,36 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     judge = build_loss_network("vgg19", taps=[*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS], weights=TRAINED)
-    painting = load_image(options.style, short_side=options.short_side)
-    loss = PerceptualLoss(judge, painting, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0))
+    style = load_image(options.style, short_side=options.short_side)
+    loss = PerceptualLoss(judge, style, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0))
     photo = load_image(options.content, short_side=options.short_side)
     print("| weights | pooling | style alone, from noise | photo from `relu3_2` alone |\n| --- | --- | --- | --- |")
     for (weights, pooling), network in NETWORKS.items():
         styles, contents = [], []
         for seed in range(options.seeds):
-            parts = {"style": {"content_weight": 0.0}, "content": {"style_strength": 0.0}}
-            painted = {}
-            for part, strengths in parts.items():
-                plan = Plan(
-                    start="noise",
-                    seed=seed,
-                    short_side=options.short_side,
-                    iterations=options.iterations,
-                    **strengths,
-                    **network,
-                )
+            parts = {"style": LossSettings(content_weight=0.0), "content": LossSettings(style_strength=0.0)}
+            stylized = {}
+            for part, loss_settings in parts.items():
                 with tempfile.TemporaryDirectory() as folder:
-                    file = Path(folder) / "painted.png"
+                    file = Path(folder) / "stylized.png"
                     optimize_image(
-                        options.content, options.style, file, plan, show_progress=False, say=lambda line: None
+                        OptimizeSettings(
+                            content=str(options.content),
+                            style=(str(options.style),),
+                            output=str(file),
+                            start="noise",
+                            seed=seed,
+                            short_side=options.short_side,
+                            iterations=options.iterations,
+                            loss=loss_settings,
+                            loss_network=network,
+                            show_progress=False,
+                        )
                     )
-                    painted[part] = load_image(file)
+                    stylized[part] = load_image(file)
             with torch.no_grad():
-                styles.append(float(loss(painted["style"][None], photo[None])[1]["style"]))
-            contents.append(-10 * float((painted["content"] - photo).square().mean().log10()))
+                styles.append(float(loss(stylized["style"][None], photo[None])[1]["style"]))
+            contents.append(-10 * float((stylized["content"] - photo).square().mean().log10()))
         cells = [", ".join(f"{value:.2f}" for value in styles), ", ".join(f"{value:.1f}" for value in contents)]
         print(f"| {weights} | {pooling} | {cells[0]} | {cells[1]} dB |", flush=True)
 

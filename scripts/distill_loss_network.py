@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Distil the compact loss network from VGG-19: what checkpoints/loss_networks/compact.safetensors was made with.
+"""Distill the compact loss network from VGG-19: this made checkpoints/loss_networks/compact.safetensors.
 
     python scripts/distill_loss_network.py --photos photos/ --paintings a.jpg b.jpg c.jpg --output runs/compact
 
-The same command again continues a run that was cut. A student that only sees photos and paintings is soon cheated: the
-transformation network trained against it finds pictures that please it and not VGG. So the distillation is on-policy:
-beside it transformation networks (the policies) train against the student of that moment, each for a painting of its
-own, begun anew now and then; the pictures that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
+Run the same command again to resume. A student that only sees photos and paintings is soon cheated: an image
+transformation network trained against it finds images that please it but not VGG. So the distillation is on-policy:
+beside the student, transformation networks (the policies) train against it, each for a style image of its own and for a
+limited time, and the images that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
 """
 
 import argparse
@@ -21,33 +21,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nst_fast.atomic_files import replace_atomically
-from nst_fast.data.content_images import ContentImages, hold_out_photos, list_photos
+from nst_fast.data.content_images import ContentImages, list_photos
+from nst_fast.data.held_out import hold_out_photos, read_held_out
+from nst_fast.data.images import load_image
 from nst_fast.data.sampler import iterate_batches
-from nst_fast.images import load_image
-from nst_fast.interruption import Interruption
+from nst_fast.files.atomic import replace_atomically
+from nst_fast.files.interruption import Interruption
 from nst_fast.loss_networks.network import LossNetwork, list_taps
 from nst_fast.loss_networks.weights import build_loss_network, list_parameters
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.style import gram_matrix
-from nst_fast.run_state import check_same_recipe, load_state, restore_parts, save_state
-from nst_fast.training.optimisers import build_optimisers
-from nst_fast.training.preparation import read_held_out
+from nst_fast.networks.torch_network import build_network
+from nst_fast.runs.state import check_identity, load_state, restore_parts, save_state
+from nst_fast.training.ema import WeightAverage
+from nst_fast.training.optimizers import build_optimizers
 from nst_fast.training.schedule import learning_rate_at
-from nst_fast.training.weight_average import WeightAverage
-from nst_fast.transform_nets import build_transform_net
 
 TAPS = list_taps("compact")
-# A network that is trained with the student cheats it at the deep taps most.
+# A network that is trained with the student cheats it most at the deep taps.
 WEIGHTS = {"relu1_1": 0.5, "relu2_1": 1.0, "relu3_1": 2.0, "relu3_2": 1.0, "relu4_1": 3.0}
 CROP = 128
-POLICIES = 2  # each paints two photos a step
-LIFETIMES = (60, 150, 400, 1000)  # steps of a policy; long ones find what the student can be cheated with
+POLICIES = 2  # each stylizes two photos per step
+LIFETIMES = (60, 150, 400, 1000)  # steps of a policy; long ones find how to cheat the student
 POLICY_LEARNING_RATE = 1e-2
 SAVE_EVERY_STEPS = 200
 LOG_EVERY_STEPS = 50
-PHOTO_AS_PAINTING = 0.3  # share of the policies that paint in the manner of a photo
+PHOTO_AS_PAINTING = 0.3  # share of the policies whose style image is a photo
 STYLE_SHORT_SIDE = 256
 
 
@@ -85,7 +85,7 @@ class Student(nn.Module):
 
 
 class Policy:
-    """A transformation network that is trained against the student for one painting, for a while."""
+    """An image transformation network that trains against the student for one style image, for a while."""
 
     def __init__(self, student: Student, painting: Tensor, lifetime: int, variance: dict[str, float]) -> None:
         self.student = student
@@ -93,48 +93,48 @@ class Policy:
         self.lifetime = lifetime
         self.variance = variance
         self.age = 0
-        self.network = build_transform_net("realtime", width=32).to(memory_format=torch.channels_last)
-        self.optimisers = build_optimisers(self.network.parameters(), "muon", POLICY_LEARNING_RATE)
+        self.network = build_network("realtime", width=32).to(memory_format=torch.channels_last)
+        self.optimizers = build_optimizers(self.network.parameters(), "muon", POLICY_LEARNING_RATE)
         self.loss: PerceptualLoss | None = None
 
-    def paint_and_learn(self, photos: Tensor) -> Tensor:
-        """A step of training on photos (B, 3, H, W); what it painted, before the step."""
-        if self.age % 20 == 0:  # the student has moved
+    def stylize_and_learn(self, photos: Tensor) -> Tensor:
+        """Train one step on photos (B, 3, H, W), RGB in [0, 1]; returns them stylized, as before the step."""
+        if self.age % 20 == 0:  # the student has changed
             self.student.settle_metrics()
             self.loss = PerceptualLoss(self.student.network, self.painting, feature_variance=self.variance)
-        painted = self.network(photos)
-        total, _ = self.loss(painted, photos)
+        stylized = self.network(photos)
+        total, _ = self.loss(stylized, photos)
         self.network.zero_grad()
         total.backward(inputs=list(self.network.parameters()))
         step_all(
-            self.optimisers,
+            self.optimizers,
             learning_rate_at(self.age, steps=self.lifetime, peak=POLICY_LEARNING_RATE, warmup_steps=20),
         )
         self.age += 1
-        return painted.detach().clamp(0, 1)
+        return stylized.detach().clamp(0, 1)
 
 
-def step_all(optimisers: dict[str, torch.optim.Optimizer], learning_rate: float) -> None:
-    """One step of each at this rate."""
-    for optimiser in optimisers.values():
-        for group in optimiser.param_groups:
+def step_all(optimizers: dict[str, torch.optim.Optimizer], learning_rate: float) -> None:
+    """Take a step with each optimizer at this learning rate."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        optimiser.step()
+        optimizer.step()
 
 
 def disguise(painting: Tensor, generator: random.Random) -> Tensor:
-    """The painting mirrored, its colour channels exchanged, or inverted: another painting, to a loss network."""
+    """The painting mirrored, with its color channels exchanged, or inverted: for a loss network, another painting."""
     painting = painting[generator.sample(range(3), 3)] if generator.random() < 0.6 else painting
     painting = painting.flip(generator.choice([1, 2])) if generator.random() < 0.7 else painting
     return 1 - painting if generator.random() < 0.2 else painting
 
 
 def disturb(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures with noise of one of three grains, strong in some and weak in others, clipped to [0, 1]."""
+    """Pictures with noise of one of three noises, strong in some and weak in others, clipped to [0, 1]."""
     noise = torch.zeros_like(pictures)
     for picture in noise:
-        grain = int(torch.randint(0, 3, (), generator=generator))
-        size = CROP // 2**grain
+        input_noise = int(torch.randint(0, 3, (), generator=generator))
+        size = CROP // 2**input_noise
         field = torch.randn(1, 3, size, size, generator=generator)
         strength = 0.3 * float(torch.rand((), generator=generator)) ** 2
         picture += strength * F.interpolate(field, (CROP, CROP), mode="nearest")[0]
@@ -148,9 +148,9 @@ def crop(painting: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def compare(student: Student, teacher: LossNetwork, pictures: Tensor) -> dict[str, Tensor]:
-    """How far the student is from VGG on each of the pictures: by tap the features, and the Gram matrices.
+    """How far the student is from VGG on each image, in the features and in the Gram matrices of each tap.
 
-    Both relative: to the mean square of VGG's activations over photos, and to the squared norm of its Gram matrix.
+    Features are relative to the mean square of VGG's activations over photos, Gram matrices to their squared norm.
     """
     with torch.no_grad():
         targets = teacher(pictures, TAPS)
@@ -166,15 +166,13 @@ def compare(student: Student, teacher: LossNetwork, pictures: Tensor) -> dict[st
 
 
 def distil(options: argparse.Namespace) -> None:
-    """The whole run, from wherever it stands."""
+    """Train from the saved state, or from the start."""
     torch.manual_seed(options.seed)
-    teacher = build_loss_network(
-        "vgg19", taps=list(TAPS), weights=os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet")
-    ).to(memory_format=torch.channels_last)
+    teacher = build_loss_network("vgg19", taps=list(TAPS)).to(memory_format=torch.channels_last)
     files, held_out_files = hold_out_photos(list_photos(options.photos), options.photos, 64)
     photos = ContentImages(files, CROP * 2)
     photos.read_into_memory(os.cpu_count() or 1)
-    held_out = read_held_out(held_out_files[:16], print)
+    held_out = read_held_out(held_out_files[:16])
     paintings = [load_image(path, short_side=STYLE_SHORT_SIDE) for path in options.paintings]
 
     with torch.no_grad():
@@ -183,18 +181,18 @@ def distil(options: argparse.Namespace) -> None:
     del activations
     student.network.to(memory_format=torch.channels_last)
     trained = [*student.network.layers.parameters(), *student._projections.parameters()]
-    optimisers = build_optimisers(trained, "muon", options.learning_rate)
+    optimizers = build_optimizers(trained, "muon", options.learning_rate)
     average = WeightAverage(student, 0.99)
-    parts = {"student": student, "average": average, **optimisers}
+    parts = {"student": student, "average": average, **optimizers}
     recipe = {key: getattr(options, key) for key in ("steps", "learning_rate", "seed", "gram")}
     state_path = options.output / "state.pt"
     start = 0
     if state_path.exists():
         state = load_state(state_path)
-        check_same_recipe(state["recipe"], recipe, options.output)
+        check_identity(state["identity"], recipe, options.output)
         restore_parts(state, parts)
         start = state["step"]
-        print(f"going on at step {start}", flush=True)
+        print(f"resuming at step {start}", flush=True)
 
     chance = random.Random(options.seed + start)
     generator = torch.Generator().manual_seed(options.seed + start)
@@ -206,7 +204,7 @@ def distil(options: argparse.Namespace) -> None:
     began = time.monotonic()
     with Interruption() as interruption:
         for step, batch in enumerate(batches, start):
-            painted = []
+            stylized = []
             for number, policy in enumerate(policies):
                 if policy is None or policy.age >= policy.lifetime:
                     as_painting = chance.random() < PHOTO_AS_PAINTING
@@ -217,11 +215,11 @@ def distil(options: argparse.Namespace) -> None:
                     policy = Policy(student, painting, chance.choice(LIFETIMES), dict(variance))
                     policies[number] = policy
                 own = batch[2 * number : 2 * number + 2].contiguous(memory_format=torch.channels_last)
-                painted += policy.paint_and_learn(own)
+                stylized += policy.stylize_and_learn(own)
             pictures = torch.stack(
                 [
-                    *painted[:3],
-                    *disturb(torch.stack([painted[3].lerp(batch[3], chance.random() ** 2), batch[1]]), generator),
+                    *stylized[:3],
+                    *disturb(torch.stack([stylized[3].lerp(batch[3], chance.random() ** 2), batch[1]]), generator),
                     batch[4],
                     crop(disguise(chance.choice(paintings), chance), generator),
                 ]
@@ -233,12 +231,12 @@ def distil(options: argparse.Namespace) -> None:
             (features + options.gram * grams).backward(inputs=trained)
             nn.utils.clip_grad_norm_(trained, 5.0)
             step_all(
-                optimisers,
+                optimizers,
                 learning_rate_at(step, steps=options.steps, peak=options.learning_rate, warmup_steps=100),
             )
             average.update(student)
             for name, error in errors.items():
-                sums[f"painted.{name}"] = sums.get(f"painted.{name}", 0) + float(error.detach()[:3].mean())
+                sums[f"stylized.{name}"] = sums.get(f"stylized.{name}", 0) + float(error.detach()[:3].mean())
                 sums[f"photos.{name}"] = sums.get(f"photos.{name}", 0) + float(error.detach()[5])
             done = step + 1
             if done % LOG_EVERY_STEPS == 0:
@@ -246,15 +244,15 @@ def distil(options: argparse.Namespace) -> None:
                 sums = {}
                 shown = "; ".join(
                     f"{kind} " + " ".join(f"{mean[f'{kind}.{tap}']:.3f}" for tap in TAPS)
-                    for kind in ("painted.features", "painted.gram", "photos.features", "photos.gram")
+                    for kind in ("stylized.features", "stylized.gram", "photos.features", "photos.gram")
                 )
                 print(
-                    f"{done} of {options.steps}, {(time.monotonic() - began) / (done - start):.2f} s a step: {shown}",
+                    f"{done} of {options.steps}, {(time.monotonic() - began) / (done - start):.2f} s per step: {shown}",
                     flush=True,
                 )
             ends = done == options.steps or interruption.signal_number is not None
             if done % SAVE_EVERY_STEPS == 0 or ends:
-                save_state(state_path, recipe=recipe, step=done, parts=parts)
+                save_state(state_path, identity=recipe, step=done, parts=parts)
                 save_network(average.network, options.output / "compact.safetensors", done, held_out, teacher)
             if interruption.signal_number is not None:
                 break
@@ -263,12 +261,12 @@ def distil(options: argparse.Namespace) -> None:
 
 @torch.no_grad()
 def save_network(student: Student, path: Path, steps: int, held_out: Tensor, teacher: LossNetwork) -> None:
-    """Write the network in float16, with where it is from and how far it is from VGG on photos held out."""
+    """Write the network in float16, with its origin and its errors on held-out photos."""
     student.settle_metrics()
     errors = compare(student, teacher, held_out)
     metadata = {
         "origin": "distilled from VGG-19 (Simonyan and Zisserman 2014) by scripts/distill_loss_network.py",
-        "licence": "CC BY 4.0, as the weights of VGG-19",
+        "license": "CC BY 4.0, as the weights of VGG-19",
         "steps": steps,
         "held_out": {name: round(float(error.mean()), 4) for name, error in errors.items()},
     }

@@ -3,7 +3,7 @@
     python scripts/make_example_painting.py [--output FILE] [--seed NUMBER]
 
 Rolling hills under a large sun, laid down as oil paint is: brush strokes follow a swirling flow field, first broad
-ones, then ever finer ones. A stroke carries two colours that mix along its bristles, runs dry towards its end, and
+ones, then ever finer ones. A stroke carries two colors that mix along its bristles, runs dry towards its end, and
 stands out of the canvas; a lamp from the upper left shades that relief at the end. One seed gives one picture.
 """
 
@@ -30,7 +30,7 @@ FOREST, TEAL, TURQUOISE = (14, 66, 74), (20, 124, 138), (92, 186, 180)
 CREAM, YELLOW, OCHRE = (252, 238, 200), (248, 200, 64), (212, 144, 42)
 ORANGE, VERMILION, CARMINE = (236, 118, 38), (214, 60, 34), (136, 24, 44)
 
-# The picture's areas from back to front. Strokes of one area choose among its colours by the scene's `tone`, 0 to 1.
+# The picture's areas from back to front. Strokes of one area choose among its colors by the scene's `tone`, 0 to 1.
 SKY, SUN, FAR, MIDDLE, NEAR, FRONT = range(6)
 PALETTES = {
     SKY: (NIGHT, ULTRAMARINE, ULTRAMARINE, COBALT, COBALT, TURQUOISE, CREAM),
@@ -64,14 +64,14 @@ class Brush:
     length: float
     coverage: float  # share of the canvas that this brush paints over, in patches; the rest keeps the broader strokes
     tone_jitter: float  # standard deviation, in units of the tone
-    colour_jitter: float  # standard deviation, in sRGB steps of 0 to 255
+    color_jitter: float  # standard deviation, in sRGB steps of 0 to 255
 
 
 BRUSHES = (
-    Brush(spacing=0.028, width=0.055, length=0.26, coverage=1.0, tone_jitter=0.08, colour_jitter=8),
-    Brush(spacing=0.020, width=0.034, length=0.20, coverage=1.0, tone_jitter=0.14, colour_jitter=12),
-    Brush(spacing=0.0145, width=0.0170, length=0.140, coverage=0.72, tone_jitter=0.18, colour_jitter=15),
-    Brush(spacing=0.0125, width=0.0100, length=0.085, coverage=0.42, tone_jitter=0.26, colour_jitter=18),
+    Brush(spacing=0.028, width=0.055, length=0.26, coverage=1.0, tone_jitter=0.08, color_jitter=8),
+    Brush(spacing=0.020, width=0.034, length=0.20, coverage=1.0, tone_jitter=0.14, color_jitter=12),
+    Brush(spacing=0.0145, width=0.0170, length=0.140, coverage=0.72, tone_jitter=0.18, color_jitter=15),
+    Brush(spacing=0.0125, width=0.0100, length=0.085, coverage=0.42, tone_jitter=0.26, color_jitter=18),
 )
 
 
@@ -111,8 +111,8 @@ def design_scene(rng: np.random.Generator) -> Scene:
     # Sky: a wavy wind from the left, which each whirl bends into a circle around itself.
     wind_x, wind_y = np.ones_like(x), 0.45 * np.sin(9 * x + 5 * y) + 0.25 * drift
     bands = 5.5 * y + 0.9 * np.sin(6 * x + 2)
-    for centre_x, centre_y, radius, turning in WHIRLS:
-        dx, dy = x - centre_x, y - centre_y
+    for center_x, center_y, radius, turning in WHIRLS:
+        dx, dy = x - center_x, y - center_y
         distance = np.hypot(dx, dy) + 1e-6
         pull = np.exp(-((distance / radius) ** 4))
         # Turned slightly inwards, so that the strokes make spirals rather than rings.
@@ -184,22 +184,22 @@ def bristles(rng: np.random.Generator, count: int, fineness: int) -> Array:
 
 
 def lay_stroke(
-    canvas: Array, relief: Array, path: Array, width: float, colours: Array, rng: np.random.Generator
+    canvas: Array, relief: Array, path: Array, width: float, colors: Array, rng: np.random.Generator
 ) -> None:
     """Put one stroke on the canvas (rows, columns, 3) and into the relief (rows, columns), both changed in place.
 
     Args:
         path: shape (points, 2), (x, y) in pixels.
         width: pixels.
-        colours: shape (2, 3), the two colours on the brush, sRGB 0 to 255.
+        colors: shape (2, 3), the two colors on the brush, sRGB 0 to 255.
     """
     # The stroke is a grid of samples, `along` the path and `across` the brush, dense enough to leave no holes.
     lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     along = max(6, int(lengths[-1] / 0.62))
     across = max(5, int(width / 0.62))
     at = np.linspace(0, lengths[-1], along)
-    centre = np.stack([np.interp(at, lengths, path[:, axis]) for axis in range(2)], axis=1)
-    tangent = np.gradient(centre, axis=0)
+    center = np.stack([np.interp(at, lengths, path[:, axis]) for axis in range(2)], axis=1)
+    tangent = np.gradient(center, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
 
@@ -207,7 +207,7 @@ def lay_stroke(
     u = np.linspace(-1, 1, across, dtype=np.float32)[None, :]
     # A brush set down is round, swells, and tapers as it is lifted.
     swell = np.clip(np.minimum(t * 7 + 0.45, (1 - t) * 2.6 + 0.35), 0, 1)
-    points = centre[:, None, :] + normal[:, None, :] * (u * swell * width / 2)[:, :, None]
+    points = center[:, None, :] + normal[:, None, :] * (u * swell * width / 2)[:, :, None]
 
     hair = bristles(rng, across, 4)[None, :]
     streak = bristles(rng, along, 9)[:, None]
@@ -218,7 +218,7 @@ def lay_stroke(
 
     mix = np.clip(0.42 + 0.30 * bristles(rng, across, 7)[None, :] + 0.25 * u * rng.choice([-1, 1]), 0, 1)
     shade = 10 * hair + 4 * grain + 4 * streak
-    paint = colours[0] + (colours[1] - colours[0]) * mix[:, :, None] + shade[:, :, None]
+    paint = colors[0] + (colors[1] - colors[0]) * mix[:, :, None] + shade[:, :, None]
     # Paint is pushed to the brush's sides and piles up where the stroke ends.
     thickness = 0.55 + 0.50 * np.abs(u) ** 3 + 0.34 * hair + 0.10 * grain + 0.5 * np.exp(-((t - end) ** 2) / 0.003)
     thickness = thickness * math.sqrt(width)
@@ -230,21 +230,21 @@ def lay_stroke(
     relief[row, column] = 0.45 * relief[row, column] + thickness[wet]
 
 
-def mix_colours(scene: Scene, places: Array, brush: Brush, rng: np.random.Generator) -> Array:
-    """The two colours of each stroke, shape (strokes, 2, 3), for strokes at `places` (strokes, 2) in pixels."""
+def mix_colors(scene: Scene, places: Array, brush: Brush, rng: np.random.Generator) -> Array:
+    """The two colors of each stroke, shape (strokes, 2, 3), for strokes at `places` (strokes, 2) in pixels."""
     column = np.clip(places[:, 0].astype(np.int64), 0, COLUMNS - 1)
     row = np.clip(places[:, 1].astype(np.int64), 0, ROWS - 1)
     area, tone = scene.area[row, column], scene.tone[row, column]
-    colours = np.empty((len(places), 2, 3), dtype=np.float32)
+    colors = np.empty((len(places), 2, 3), dtype=np.float32)
     for index in range(len(places)):
         palette = np.array(PALETTES[int(area[index])], dtype=np.float32)
         first = np.clip(tone[index] + brush.tone_jitter * rng.standard_normal(), 0, 1) * (len(palette) - 1)
         low = min(int(first), len(palette) - 2)
         base = palette[low] + (palette[low + 1] - palette[low]) * (first - low)
         neighbour = palette[np.clip(low + rng.choice([-1, 0, 1, 2]), 0, len(palette) - 1)]
-        colours[index] = np.stack([base, 0.45 * base + 0.55 * neighbour])
-    brightness = rng.standard_normal((len(places), 1, 1)) * brush.colour_jitter
-    return colours + brightness + rng.standard_normal((len(places), 1, 3)) * brush.colour_jitter * 0.6
+        colors[index] = np.stack([base, 0.45 * base + 0.55 * neighbour])
+    brightness = rng.standard_normal((len(places), 1, 1)) * brush.color_jitter
+    return colors + brightness + rng.standard_normal((len(places), 1, 3)) * brush.color_jitter * 0.6
 
 
 def scatter(spacing: float, coverage: float, rng: np.random.Generator) -> Array:
@@ -286,8 +286,8 @@ def paint(seed: int) -> Image.Image:
         starts = scatter(brush.spacing * COLUMNS, brush.coverage, rng)
         paths, valid = trace(scene, starts, brush.length * COLUMNS, step=4.0)
         middles = paths[np.arange(len(paths)), valid // 2]
-        colours = mix_colours(scene, middles, brush, rng)
-        for path, points, pair in zip(paths, valid, colours, strict=True):
+        colors = mix_colors(scene, middles, brush, rng)
+        for path, points, pair in zip(paths, valid, colors, strict=True):
             if points >= 4:
                 lay_stroke(canvas, relief, path[:points], brush.width * COLUMNS * rng.uniform(0.7, 1.2), pair, rng)
     for path in contours(rng):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Folders that `nst-fast evaluate` wrote, as a table for the README: N and speed-ups.
+"""Turns folders that `nst-fast evaluate` wrote into a table: N and speed-ups.
 
 python scripts/tabulate_evaluations.py evaluations/wave [FOLDER ...]
 """
@@ -14,12 +14,12 @@ from nst_fast.evaluation.report import COMPARED_ITERATIONS, label_networks
 
 
 def describe_conditions(report: dict[str, Any]) -> str:
-    """What all rows of one table have in common: where, on how many photos and how long it was measured."""
+    """The conditions that all rows of one table share: device, photos and iterations."""
     settings = report["settings"]
     return (
-        f"{len(report['curves'])} photos of {settings['size']} pixels that were not trained on, "
+        f"{len(report['curves'])} held-out photos of {settings['size']} pixels, "
         f"{settings['iterations']} iterations, {settings['style_strength']:g} * style + content by "
-        f"{settings['loss_network']}, on {report['device']}"
+        f"{settings['loss_network.name']}, on {report['device']}"
     )
 
 
@@ -39,12 +39,10 @@ def write_rows(report: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Print the table, and what it was measured with."""
+    """Print the table and the conditions of the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    reports = [
-        json.loads((folder / REPORT_FILE).read_text(encoding="utf-8")) for folder in parser.parse_args().folders
-    ]
+    reports = [json.loads((folder / REPORT_FILE).read_text(encoding="utf-8")) for folder in parser.parse_args().folders]
     head = ["name", "total", "N from noise", "N from the photo"]
     head += [f"times faster than {COMPARED_ITERATIONS} iterations, {t['size']} px" for t in reports[0]["timings"]]
     print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")

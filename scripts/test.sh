@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Run the tests: scripts/test.sh [OPTION OF pytest ...]. What they are and what is left out: pyproject.toml.
+# Run the tests: scripts/test.sh [OPTION OF pytest ...]. pyproject.toml lists the markers that the default run leaves out.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
-prepare_environment --all-extras --no-extra ray # half a gigabyte, for one test that is marked slow
+prepare_environment
 exec .venv/bin/python -m pytest "$@"

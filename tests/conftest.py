@@ -4,19 +4,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
-from nst_fast.cli import evaluate, optimize, reconstruct, train
-from nst_fast.cli.evaluate_settings import EvaluateSettings
-from nst_fast.cli.optimize_settings import OptimizeSettings
-from nst_fast.cli.reconstruct_settings import ReconstructSettings
-from nst_fast.cli.settings import TrainSettings
-from nst_fast.transform_nets import RealtimeNet
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.torch_layers import InstanceNorm
+from nst_fast.networks.torch_network import StyleNetwork, build_network, checkpoint_from_network
+from nst_fast.training.settings import TrainSettings
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +34,7 @@ def shared_folder() -> Path:
 
 
 def draw_picture(generator: np.random.Generator, height: int, width: int) -> Image.Image:
-    """A smooth gradient between four random corner colours, with a little noise, so that no two are alike."""
+    """A smooth gradient between four random corner colors, with a little noise, so that no two are alike."""
     corners = generator.integers(0, 256, size=(2, 2, 3))
     down, across = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
     top = corners[0, 0] * (1 - across) + corners[0, 1] * across
@@ -65,10 +63,29 @@ def painting(tmp_path: Path) -> Path:
     rows, columns = np.mgrid[0:60, 0:80]
     strokes = 0.5 + 0.5 * np.sin(0.9 * rows + 4 * np.sin(columns / 7))
     dark, light = generator.integers(0, 100, size=3), generator.integers(150, 256, size=3)
-    colours = dark * (1 - strokes[..., None]) + light * strokes[..., None]
+    colors = dark * (1 - strokes[..., None]) + light * strokes[..., None]
     path = tmp_path / "painting.png"
-    Image.fromarray(colours.round().astype(np.uint8)).save(path)
+    Image.fromarray(colors.round().astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def random_network() -> Callable[..., StyleNetwork]:
+    """Builds a network whose normalizations are random too, as after training: `random_network("realtime", width=8)`.
+
+    It is in evaluation mode and its weights need no gradients. The width is 4 unless given.
+    """
+
+    def build(name: str, **arguments: Any) -> StyleNetwork:
+        torch.manual_seed(0)
+        network = build_network(name, **{"width": 4, **arguments}).eval().requires_grad_(False)
+        for module in network.modules():
+            if isinstance(module, InstanceNorm):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.3)
+        return network
+
+    return build
 
 
 @pytest.fixture
@@ -76,8 +93,9 @@ def folder_with_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test starts in a folder that holds x.safetensors, a small network of the style `x`, and nothing else."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
+    network = build_network("realtime", width=4)
     save_checkpoint(
-        Path("x.safetensors"), RealtimeNet(width=4), CheckpointInfo(style={"name": "x"}), dtype=torch.float32
+        Path("x.safetensors"), checkpoint_from_network(network, CheckpointInfo(style={"name": "x"})), dtype="fp32"
     )
 
 
@@ -93,9 +111,11 @@ def compose_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.delenv("NST_FAST_VGG16_WEIGHTS", raising=False)
     monkeypatch.delenv("NST_FAST_VGG19_WEIGHTS", raising=False)
-    monkeypatch.setattr("nst_fast.cli.train._preset_for_this_computer", lambda: "laptop")
+    monkeypatch.setattr("nst_fast.training.settings.choose_preset", lambda: "laptop")
 
     def compose(*arguments: str) -> list[tuple[TrainSettings, dict]]:
+        from nst_fast.cli import train
+
         runs: list[tuple[TrainSettings, dict]] = []
         monkeypatch.setattr("nst_fast.cli.train.run_training", lambda settings, swept: runs.append((settings, swept)))
         train.main(list(arguments))
@@ -105,11 +125,13 @@ def compose_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 @pytest.fixture
-def compose_optimize(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[OptimizeSettings]]:
+def compose_optimize(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     """Gives the settings of each run that `nst-fast optimize ARGUMENTS` would make, where `compose_train` works."""
 
-    def compose(*arguments: str) -> list[OptimizeSettings]:
-        runs: list[OptimizeSettings] = []
+    def compose(*arguments: str) -> list[Any]:
+        from nst_fast.cli import optimize
+
+        runs: list[Any] = []
         monkeypatch.setattr("nst_fast.cli.optimize.run_optimization", lambda settings, swept: runs.append(settings))
         optimize.main(list(arguments))
         return runs
@@ -118,11 +140,13 @@ def compose_optimize(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 
 @pytest.fixture
-def compose_reconstruct(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[ReconstructSettings]]:
+def compose_reconstruct(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     """Gives the settings of each run that `nst-fast reconstruct ARGUMENTS` would make, where `compose_train` works."""
 
-    def compose(*arguments: str) -> list[ReconstructSettings]:
-        runs: list[ReconstructSettings] = []
+    def compose(*arguments: str) -> list[Any]:
+        from nst_fast.cli import reconstruct
+
+        runs: list[Any] = []
         for name in ("run_reconstruction", "print_receptive_fields"):
             monkeypatch.setattr(f"nst_fast.cli.reconstruct.{name}", lambda settings, swept: runs.append(settings))
         reconstruct.main(list(arguments))
@@ -132,11 +156,13 @@ def compose_reconstruct(compose_train, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 @pytest.fixture
-def compose_evaluate(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[EvaluateSettings]]:
+def compose_evaluate(compose_train, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     """Gives the settings of each run that `nst-fast evaluate ARGUMENTS` would make, where `compose_train` works."""
 
-    def compose(*arguments: str) -> list[EvaluateSettings]:
-        runs: list[EvaluateSettings] = []
+    def compose(*arguments: str) -> list[Any]:
+        from nst_fast.cli import evaluate
+
+        runs: list[Any] = []
         monkeypatch.setattr("nst_fast.cli.evaluate.run_evaluation", lambda settings, swept: runs.append(settings))
         evaluate.main(list(arguments))
         return runs

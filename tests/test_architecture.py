@@ -1,6 +1,7 @@
-"""The house of nst_fast: which room may import which, who may know the command line, how long a file may be."""
+"""The architecture of nst_fast: which room may import which, who may know the command line, who needs PyTorch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,30 +10,45 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 
-# Rooms (a folder or a file of the package) from the ground up. A room imports only from the floors below its own:
-# neither upwards nor sideways. Inside one room everything may import everything.
+# Rooms (a folder or a file of the package) from the ground up. A room imports only from the floors below its own,
+# neither upwards nor sideways. Inside one room everything may import everything. docs/ shows the same floors.
 FLOORS = (
     ("errors",),
-    ("atomic_files", "device", "interruption", "memory", "pixel_decoding", "progress_bar", "shipped"),
-    ("event_file", "pictures", "run_state"),
-    ("animations", "images"),
-    ("charts", "loss_networks", "losses", "sheets", "transform_nets"),
-    ("checkpoint", "data"),
-    ("training", "gatys", "export"),
-    ("inference",),
-    ("representations", "evaluation", "live", "benchmark"),
+    ("files", "memory"),
+    ("media",),
+    ("networks", "figures"),
+    ("stylize",),
+    ("films",),
+    ("batch",),
+    ("settings", "runs"),
+    ("data", "losses"),
+    ("loss_networks",),
+    ("export",),
+    ("training", "optimization"),
+    ("evaluation", "reconstruction"),
+    ("live", "benchmark"),
     ("cli",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
-# (importing room, imported room) -> why these two may be neighbours all the same.
+# (importing room, imported room) -> why these two may be neighbors all the same.
 ALLOWED_SIDEWAYS: dict[tuple[str, str], str] = {}
 
 COMMAND_LINE = frozenset({"argparse", "hydra", "omegaconf"})
 HEAVY = frozenset(
     {"av", "hydra", "onnx", "omegaconf", "onnxruntime", "openvino", "starlette", "tensorboard", "torch", "torchvision"}
 )
-MOST_LINES = 400
+# Rooms that stylize without PyTorch, and their modules that are there for PyTorch.
+STYLIZING = frozenset(
+    {"errors", "files", "memory", "media", "networks", "stylize", "films", "batch", "live", "benchmark"}
+)
+FOR_TORCH = re.compile(r"/torch_\w+\.py$")
+TRAINING_PACKAGES = frozenset({"hydra", "omegaconf", "onnx", "tensorboard", "torch", "torchvision", "yaml"})
+# Both in functions that run only once the torch engine, or a GPU that nothing else reaches, is chosen.
+ALLOWED_TORCH_IMPORTS = [
+    "stylize/engines/choice.py imports nst_fast.stylize.engines.torch_engine",
+    "stylize/engines/choice.py imports torch",
+]
 
 
 def list_files() -> list[Path]:
@@ -68,7 +84,7 @@ def find_faults(room: str, source: str) -> list[str]:
         elif package != "nst_fast":
             continue
         elif target == "":
-            faults.append(f"{line}: imports nst_fast itself; import from the submodule, as nst_fast.images")
+            faults.append(f"{line}: imports nst_fast itself; import from the submodule, as nst_fast.data.images")
         elif target not in FLOOR_OF:
             faults.append(f"{line}: imports {name}, a room without a floor; add {target} to FLOORS in this test")
         elif target == room or (room, target) in ALLOWED_SIDEWAYS:
@@ -99,23 +115,23 @@ def test_imports_run_downwards() -> None:
 @pytest.mark.parametrize(
     ("room", "source", "fault"),
     [
-        ("losses", "from nst_fast.images import load_image", None),
+        ("losses", "from nst_fast.media.pictures import read_picture", None),
         ("losses", "from nst_fast.losses.style import style_loss", None),
         ("losses", "import torch", None),
         ("cli", "import hydra", None),
-        ("errors", "from nst_fast.atomic_files import replace_atomically", "upwards from atomic_files"),
+        ("errors", "from nst_fast.files.atomic import replace_atomically", "upwards from files"),
         ("losses", "import nst_fast.training.loop as loop", "upwards from training"),
         (
             "losses",
-            "def f():\n    from nst_fast.loss_networks.network import LossNetwork",
-            "sideways from loss_networks",
+            "def f():\n    from nst_fast.data.sampler import iterate_batches",
+            "sideways from data",
         ),
         (
             "training",
-            "if TYPE_CHECKING:\n    from nst_fast.export import onnx",
-            "sideways from export",
+            "if TYPE_CHECKING:\n    from nst_fast.optimization import optimize",
+            "sideways from optimization",
         ),
-        ("training", "from nst_fast import images", "imports nst_fast itself"),
+        ("training", "from nst_fast import errors", "imports nst_fast itself"),
         ("training", "import nst_fast", "imports nst_fast itself"),
         ("training", "from .loop import train", "imports .loop"),
         ("training", "from nst_fast.utils import tidy", "add utils to FLOORS"),
@@ -138,18 +154,39 @@ def test_import_of_the_package_is_light() -> None:
     assert sorted(HEAVY & set(loaded)) == []
 
 
-def test_painting_needs_no_extra() -> None:
-    """With no extra installed, pictures can still be painted: what paints them imports none."""
-    code = (
-        "import sys; sys.modules.update(dict.fromkeys(('av', 'onnx', 'onnxruntime', 'openvino', 'ray', 'starlette')));"
-        "import nst_fast.inference.folder, nst_fast.inference.on_ray, nst_fast.cli.stylize_films"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+def test_stylizing_needs_no_torch() -> None:
+    """No module of the stylizing half imports PyTorch and its company, except those that are there for it."""
+    faults = [
+        f"{path.relative_to(PACKAGE).as_posix()} imports {name}"
+        for path in list_files()
+        if find_room(path) in STYLIZING and not FOR_TORCH.search(path.relative_to(PACKAGE).as_posix())
+        for _, name in list_imports(path.read_text(encoding="utf-8"))
+        if name.partition(".")[0] in TRAINING_PACKAGES or ".torch_" in name
+    ]
+    assert faults == ALLOWED_TORCH_IMPORTS
 
 
-def test_files_are_short() -> None:
-    """No file of the package is longer than one can keep in mind."""
-    lines = {path.relative_to(PACKAGE): len(path.read_text(encoding="utf-8").splitlines()) for path in list_files()}
-    too_long = [f"nst_fast/{path} has {count} lines" for path, count in lines.items() if count > MOST_LINES]
-    assert too_long == [], f"at most {MOST_LINES} lines; split by what the parts do"
+def test_the_documentation_shows_these_floors() -> None:
+    """The floors in docs/ are those of this test, in the same order."""
+    text = (PACKAGE.parent / "docs" / "reference" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(FLOORS) + 1))
+    assert [tuple(re.findall(r"`(\w+)`", rooms)) for _, rooms in rows] == list(FLOORS)
+
+
+def test_public_names_are_typed() -> None:
+    """The names that `nst_fast` gives lazily are those that type checkers see, with the same homes."""
+    import nst_fast
+
+    source = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname: node.module
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nst_fast.")
+        for alias in node.names
+        if alias.asname is not None
+    }
+    assert typed == nst_fast._HOMES
+    for name in nst_fast.__all__:
+        assert getattr(nst_fast, name) is not None
+    assert (PACKAGE / "py.typed").is_file()

@@ -1,5 +1,7 @@
+import importlib.util
 import mmap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,21 +11,35 @@ from torch import nn
 
 from nst_fast.benchmark import (
     Candidate,
-    build_textbook_network,
+    build_random_checkpoint,
     candidate_for,
-    count_operations_per_pixel,
     describe_computer,
     measure_candidates,
     measure_film,
 )
-from nst_fast.transform_nets import JohnsonNet, RealtimeNet, build_transform_net
-from nst_fast.transform_nets.statistics import InstanceNorm
+from nst_fast.networks.torch_layers import InstanceNorm
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network, network_from_checkpoint
 
 
-@pytest.mark.parametrize(("network", "operations"), [(JohnsonNet(32), 307_584), (RealtimeNet(32), 18_288)])
+def small_checkpoint():
+    return checkpoint_from_network(build_network("realtime", width=4))
+
+
+@pytest.mark.parametrize(("network", "operations"), [("johnson", 307_584), ("realtime", 18_288)])
 def test_operations_are_those_counted_by_hand(network, operations):
-    """The count is that which the networks' own tests make by hand."""
-    assert count_operations_per_pixel(network) == operations
+    """A candidate has the number of operations that the networks' own tests count by hand."""
+    candidate = candidate_for(network, build_random_checkpoint(network), device="cpu")
+    assert (candidate.network, candidate.operations_per_pixel) == (network, operations)
+
+
+@pytest.mark.parametrize("name", ["johnson", "realtime"])
+def test_random_weights_give_an_ordinary_image(name):
+    """The random network that is timed has finite weights, and its image is neither flat nor saturated."""
+    checkpoint = build_random_checkpoint(name)
+    assert checkpoint.description.input_noise == 0.016
+    stylized = network_from_checkpoint(checkpoint)(torch.rand(1, 3, 64, 64))
+    assert stylized.isfinite().all() and stylized.std() > 0.01
+    assert build_random_checkpoint(name).digest == checkpoint.digest
 
 
 def test_a_known_time_is_measured():
@@ -53,35 +69,40 @@ def test_memory_is_that_of_the_candidate():
     modest = Candidate("", "", lambda: lambda _pixels: None, 0)
     first, second = measure_candidates([greedy, modest], 8, 8, seconds=0.001)
     if first.peak_memory_bytes is None:
-        pytest.skip("this computer does not let the peak start anew")
+        pytest.skip("this computer does not let the peak start again")
     assert 50e6 < first.peak_memory_bytes < 150e6
     assert second.peak_memory_bytes < 30e6
 
 
 def test_a_network_is_a_candidate():
-    """A network is painted with by the settings given, and named by what it is."""
-    candidate = candidate_for("mine", RealtimeNet(width=4), device="cpu", threads=1)
+    """A network is measured with the settings given, and named by what it is."""
+    candidate = candidate_for("mine", small_checkpoint(), device="cpu", engine="torch", threads=1)
     (measured,) = measure_candidates([candidate], 16, 24, seconds=0.001)
     assert (measured.network, measured.engine) == ("mine", "torch on cpu in fp32, 1 thread")
     assert measured.milliseconds_50 > 0 and measured.start_seconds > 0
 
 
 def test_a_film_is_timed_from_file_to_file(tmp_path):
-    """An animation is painted to a film of its frames; what the network alone reaches stands beside it."""
+    """An animation is stylized to a film of its frames; what the network alone reaches stands beside it."""
     pytest.importorskip("av")
     frames = [Image.new("RGB", (24, 16), (number * 40, 0, 90)) for number in range(6)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=40)
-    measured = measure_film("mine", RealtimeNet(width=4), tmp_path / "a.gif", device="cpu", threads=1)
+    measured = measure_film("mine", small_checkpoint(), tmp_path / "a.gif", device="cpu", threads=1)
     assert (measured.width, measured.height, measured.frames) == (24, 16, 6)
     assert measured.frames_per_second == pytest.approx(5 / measured.seconds)
     assert measured.alone_frames_per_second > 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
-def test_the_textbook_network_paints_as_ours():
-    """With the same weights it paints the same; only the normalisations are torch's own."""
+def test_the_textbook_network_is_ours():
+    """With the same weights the reference gives the same image; only its normalizations are torch's own."""
+    path = Path(__file__).parent.parent / "scripts" / "textbook_network.py"
+    spec = importlib.util.spec_from_file_location("textbook_network", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     torch.manual_seed(0)
-    textbook, ours = build_textbook_network("realtime"), build_transform_net("realtime")
+    textbook, ours = module.build_textbook_network("realtime"), build_network("realtime")
     ours.load_state_dict(textbook.state_dict())
     photo = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(textbook(photo), ours(photo), atol=1e-5, rtol=0)

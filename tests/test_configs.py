@@ -1,4 +1,4 @@
-"""The YAML files of `configs`, each composed as the command does it."""
+"""The YAML files of `configs`: each composes, and Python gets the same from them as the command."""
 
 import itertools
 from pathlib import Path
@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nst_fast.cli.settings import list_settings
-from nst_fast.cli.train import GROUPS, build_recipe
-from nst_fast.shipped import configs_folder
-from nst_fast.training.recipe import Recipe
+from nst_fast.files.shipped import configs_folder
+from nst_fast.settings.declare import list_settings
+from nst_fast.settings.presets import describe_choice, flatten, list_choices
+from nst_fast.settings.values import as_plain_values
+from nst_fast.training.settings import CHOICES, Optimization, TrainSettings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-MEMBERS = {group: sorted(file.stem for file in (CONFIGS / group).glob("*.yaml")) for group in GROUPS}
+MEMBERS = {group: sorted(file.stem for file in (CONFIGS / group).glob("*.yaml")) for group in CHOICES}
 NEEDED = ("style=a.jpg", "content=photos")
+KEYS = {row.key for row in list_settings(TrainSettings)}
 
 
 def read_yaml(group: str, name: str) -> dict:
@@ -25,81 +27,105 @@ def test_the_command_uses_these_files():
     assert configs_folder() == CONFIGS
     files = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_file()}
     assert files == {"train.yaml", "optimize.yaml", "reconstruct.yaml", "evaluate.yaml"} | {
-        f"{group}/{name}.yaml" for group in GROUPS for name in MEMBERS[group]
+        f"{group}/{name}.yaml" for group in CHOICES for name in MEMBERS[group]
     }
+    assert {group: list_choices(group) for group in CHOICES} == MEMBERS
 
 
 @pytest.mark.parametrize("preset", [*MEMBERS["preset"], None])
-def test_every_combination_is_a_recipe(compose_train, preset):
-    """Every preset, and none, composes with every network and loss network, and gives a valid recipe of these."""
-    chosen = "~preset" if preset is None else f"preset={preset}"
-    for transform_net, loss_network in itertools.product(MEMBERS["transform_net"], MEMBERS["loss_network"]):
-        arguments = (f"transform_net={transform_net}", f"loss_network={loss_network}")
-        ((settings, _),) = compose_train(*NEEDED, chosen, *arguments)
-        recipe = build_recipe(settings)
-        assert (recipe.transform_net, recipe.loss_network) == (transform_net, loss_network)
-        for key, value in ({} if preset is None else read_yaml("preset", preset)).items():
-            if key not in ("defaults", "loss_network", "transform_net"):
-                assert getattr(settings, key) == value
+def test_python_gets_what_the_command_gets(compose_train, preset):
+    """For every combination of preset, network and loss network, chosen or not, with settings by short and full key."""
+    for network, loss_network, more in itertools.product(
+        [*MEMBERS["network"], None],
+        [*MEMBERS["loss_network"], None],
+        [{}, {"style_strength": 40, "network.width": 16, "style_taps": {"relu1_1": 0.5}, "steps": 7}],
+    ):
+        chosen = {"network": network, "loss_network": loss_network}
+        arguments = [f"{group}={name}" for group, name in chosen.items() if name is not None]
+        arguments += [f"{key}={value}".replace("'", "").replace(" ", "") for key, value in more.items()]
+        arguments.append("~preset" if preset is None else f"preset={preset}")
+        ((by_command, _),) = compose_train(*NEEDED, *arguments)
+        by_python = TrainSettings.build(style="a.jpg", content="photos", preset=preset, **chosen, **more)
+        assert by_python == by_command
+        assert by_python.network.name == network or network is None
+        assert by_python.loss_network.name == loss_network or loss_network is None
 
 
-@pytest.mark.parametrize("preset", MEMBERS["preset"])
-def test_presets_say_what_they_are_for(preset):
-    """The second line of each preset is the sentence that the help shows; what it sets are settings."""
-    lines = (CONFIGS / "preset" / f"{preset}.yaml").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "# @package _global_"
-    assert lines[1].startswith("# ") and lines[1].endswith((".", ","))
-    keys = {key.partition(".")[0] for key, _, _ in list_settings()}
-    assert read_yaml("preset", preset).keys() <= keys | {"defaults"}
+def test_the_preset_of_this_computer_is_taken_on_both_sides(compose_train):
+    """Whoever names no preset gets the same from Python and from the command."""
+    ((by_command, _),) = compose_train(*NEEDED)
+    assert TrainSettings.build(style="a.jpg", content="photos") == by_command
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in CHOICES for name in MEMBERS[group]])
+def test_files_are_plain_data(group, name):
+    """Each begins with a sentence for the help; what it sets are settings, and nothing in it is code of Hydra."""
+    description = describe_choice(group, name)
+    assert description[:1].isupper() and description.endswith((".", ","))
+    text = (CONFIGS / group / f"{name}.yaml").read_text(encoding="utf-8")
+    assert "${" not in text and "defaults:" not in text
+    assert text.startswith("# @package _global_\n") == (group == "preset")
+    data = read_yaml(group, name)
+    assert flatten(data if group == "preset" else {group: data}, KEYS).keys() <= KEYS
+
+
+def test_a_preset_sets_what_its_file_says(compose_train):
+    """Every value in the file of a preset is the value of that setting."""
+    for preset in MEMBERS["preset"]:
+        ((settings, _),) = compose_train(*NEEDED, f"preset={preset}")
+        values = as_plain_values(settings)
+        for key, value in flatten(read_yaml("preset", preset), KEYS).items():
+            assert values[key] == value
 
 
 def test_the_paper_is_that_of_johnson(compose_train):
     """The preset `paper` is what Johnson et al. 2016 write in section 4.1 and in their code."""
     ((settings, _),) = compose_train(*NEEDED, "preset=paper")
-    recipe = build_recipe(settings)
-    assert recipe == Recipe(
-        transform_net="johnson",
-        width=32,
-        grain=0.0,
-        loss_network="vgg16",
-        weights="imagenet_features",
-        normalisation="johnson",
-        content_taps={"relu3_3": 1.0},
-        style_taps={"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},
-        content_weight=1.0,
-        style_strength=5.0,
-        total_variation_weight=1e-6,
-        lattice_weight=0.0,
-        style_short_side=256,
-        crop_size=256,
-        largest_crop=recipe.largest_crop,  # the paper scales photos to 256 pixels before; ours are cut at all scales
-        batch_size=4,
-        steps=40_000,
-        optimiser="adam",
-        learning_rate=1e-3,
-        warmup_steps=0,
-        cosine=False,
-        average_decay=0.0,
-    )
+    assert as_plain_values(settings, result_only=True) == {
+        "network.name": "johnson",
+        "network.width": 32,
+        "network.input_noise": 0.0,
+        "loss_network.name": "vgg16",
+        "loss_network.weights": "imagenet_features",
+        "loss_network.pooling": "max",
+        "loss_network.input_normalization": None,
+        "loss.scaling": "johnson",
+        "loss.content_taps": {"relu3_3": 1.0},
+        "loss.style_taps": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},
+        "loss.content_weight": 1.0,
+        "loss.style_strength": 5.0,
+        "loss.total_variation_weight": 1e-6,
+        "loss.grid_weight": 0.0,
+        "style_short_side": 256,
+        "crop_size": 256,
+        "largest_crop": 2.0,  # the paper scales photos to 256 pixels first; we cut crops at all scales
+        "batch_size": 4,
+        "held_out_photos": 64,
+        "steps": 40_000,
+        "compact_share": 0.0,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "warmup_steps": 0,
+        "cosine": False,
+        "ema_decay": 0.0,
+        "seed": 0,
+    }
 
 
 def test_the_quick_start_needs_no_download(compose_train):
-    """The preset `quickstart` trains with the loss network that comes with the program."""
+    """The preset `quickstart` trains with the loss network that ships with nst-fast."""
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
-    recipe = build_recipe(settings)
-    assert (recipe.loss_network, recipe.weights) == ("compact", "shipped")
+    assert (settings.loss_network.name, settings.loss_network.weights) == ("compact", "shipped")
 
 
 def test_johnson_is_trained_by_adam(compose_train):
-    """`transform_net=johnson` brings its optimiser and rate; a preset and the command line have the last word."""
+    """`network=johnson` brings its optimizer and rate; a preset and the command line take precedence."""
     for arguments, expected in (
-        ((), ("adam", 2e-3)),
-        (("learning_rate=0.5", "optimiser=muon"), ("muon", 0.5)),
-        (("preset=paper",), ("adam", 1e-3)),
+        (("network=johnson",), ("adam", 2e-3)),
+        (("network.name=johnson",), ("adam", 2e-3)),
+        (("network=johnson", "learning_rate=0.5", "optimizer=muon"), ("muon", 0.5)),
+        (("network=johnson", "preset=paper"), ("adam", 1e-3)),
+        ((), ("muon", 1e-2)),
     ):
-        ((settings, _),) = compose_train(*NEEDED, "transform_net=johnson", *arguments)
-        recipe = build_recipe(settings)
-        assert (recipe.transform_net, recipe.width) == ("johnson", 32)
-        assert (recipe.optimiser, recipe.learning_rate) == expected
-    ((settings, _),) = compose_train(*NEEDED)
-    assert build_recipe(settings).optimiser == "muon"
+        ((settings, _),) = compose_train(*NEEDED, *arguments)
+        assert settings.optimization == Optimization(*expected)

@@ -1,33 +1,50 @@
-"""The scripts that rebuild and measure what is shipped."""
+"""The scripts that rebuild and measure what is shipped, and the files that keep the project."""
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
 import types
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+import yaml
 
-from nst_fast.checkpoint import list_shipped_checkpoints, load_checkpoint
 from nst_fast.loss_networks.network import LossNetwork, list_convolutions
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.run_state import load_state
+from nst_fast.networks.checkpoint import load_checkpoint
+from nst_fast.networks.checkpoint_header import list_shipped_checkpoints
+from nst_fast.networks.registry import NETWORKS
+from nst_fast.networks.torch_network import build_network
+from nst_fast.runs.state import load_state
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+# The others are modules that scripts import, and the build hook, which tests/test_docs.py tests.
+SCRIPTS = [path for path in sorted((ROOT / "scripts").glob("*.py")) if "__main__" in path.read_text(encoding="utf-8")]
+SHELL_SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def load_script(path: Path) -> types.ModuleType:
+    """A Python script as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))  # as Python does it for a script
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
     return module
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_each_says_what_it_is(path, monkeypatch, capsys):
-    """Each can be imported without beginning its work, and `--help` says how it is used."""
+    """Importing a script does not start its work, and `--help` says how to use it."""
     module = load_script(path)
     assert module.__doc__
     monkeypatch.setattr("sys.argv", [path.name, "--help"])
@@ -37,15 +54,52 @@ def test_each_says_what_it_is(path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"usage: {path.name} ")
 
 
+@pytest.mark.parametrize("path", SHELL_SCRIPTS, ids=lambda path: path.name)
+def test_shell_scripts_are_sound(path):
+    """Every shell script is executable, starts with what it is for, and has no syntax error."""
+    assert os.access(path, os.X_OK)
+    first, second, *_ = path.read_text(encoding="utf-8").splitlines()
+    assert first == "#!/usr/bin/env bash" and second.startswith("# ")
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_pre_commit_runs_the_checks_of_continuous_integration():
+    """The hooks run the same tools as scripts/check.sh, which .ci/run runs; both use those of the environment."""
+    tool = re.compile(r"\.venv/bin/python -m (ruff \w+|pyright)")
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    check = (ROOT / "scripts" / "check.sh").read_text(encoding="utf-8")
+    assert [tool.findall(hook["entry"]) for hook in hooks] == [[name] for name in tool.findall(check)]
+    assert "scripts/check.sh" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_developers_get_every_extra_but_ray():
+    """A plain `uv sync` installs what any test needs; `all` names every other extra."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+
+    def named(requirements: list[str]) -> set[str]:
+        (names,) = (match[1] for match in (re.match(r"nst-fast\[(.*)\]", given) for given in requirements) if match)
+        return set(names.split(","))
+
+    assert named(extras["all"]) == extras.keys() - {"all"}
+    assert named(PYPROJECT["dependency-groups"]["dev"]) == extras.keys() - {"all", "ray"}
+
+
+def test_the_citation_names_this_version():
+    """CITATION.cff has the version and the license of pyproject.toml."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = PYPROJECT["project"]
+    assert (str(citation["version"]), citation["license"]) == (project["version"], project["license"])
+
+
 def test_the_zoo_is_what_is_shipped():
-    """The script trains exactly the shipped networks; each says what painting it is of, as the script has it."""
+    """The script trains exactly the shipped networks, each checkpoint names its artwork, and their page lists them."""
     zoo = load_script(ROOT / "scripts" / "train_zoo.py")
     shipped = list_shipped_checkpoints()
     assert zoo.NETWORKS.keys() == shipped.keys()
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, (painting, settings) in zoo.NETWORKS.items():
+    page = (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8")
+    for name, (artwork, settings) in zoo.NETWORKS.items():
         checkpoint = load_checkpoint(shipped[name])
-        about = zoo.PAINTINGS[painting]
+        about = zoo.ARTWORKS[artwork]
         assert checkpoint.info.style == {
             "name": name,
             "title": about.title,
@@ -53,13 +107,13 @@ def test_the_zoo_is_what_is_shipped():
             "year": about.year,
         }
         assert f"steps={checkpoint.info.training['steps']}" in settings
-        assert f"| `{name}` |" in readme
+        assert page.count(f"\n| `{name}` |") == 2, "the tables of figures and of settings"
     size = sum(file.stat().st_size for file in (ROOT / "checkpoints").rglob("*") if file.is_file())
     assert size < 12e6
 
 
-def test_a_distillation_that_is_cut_goes_on(tmp_path, photo_folder, painting, monkeypatch):
-    """Begun and given again it goes on where it was, and leaves a network that can be trained with."""
+def test_an_interrupted_distillation_resumes(tmp_path, photo_folder, painting, monkeypatch):
+    """Run again after an interruption, it resumes, and ends with a loss network that can be trained with."""
     script = load_script(ROOT / "scripts" / "distill_loss_network.py")
     teacher = LossNetwork("vgg19", script.TAPS)
     names = [f"features.{convolution.features_index}" for convolution in list_convolutions("vgg19")]
@@ -95,8 +149,11 @@ def test_a_distillation_that_is_cut_goes_on(tmp_path, photo_folder, painting, mo
     assert all(bool(features.isfinite().all()) for features in network(image, script.TAPS).values())
 
 
-def test_the_variants_of_networks_can_be_trained():
-    """Each is built by its width and its grain, as a recipe builds it, and keeps the size of the photos."""
-    for variant in load_script(ROOT / "scripts" / "compare_networks.py").VARIANTS.values():
-        network = variant(width=8, grain=0.1)
+def test_the_variants_of_networks_can_be_trained(monkeypatch):
+    """Each variant is built by its width and input noise, as training builds it, and keeps the size of the photos."""
+    script = load_script(ROOT / "scripts" / "compare_networks.py")
+    for name in script.VARIANTS:
+        monkeypatch.setitem(NETWORKS, name, script.describe_variant(name))
+        network = build_network(name, width=8, input_noise=0.1)
         assert network(torch.rand(1, 3, 32, 40)).shape == (1, 3, 32, 40)
+        assert script.build_initial(name).description.name == name

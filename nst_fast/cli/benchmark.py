@@ -1,18 +1,20 @@
-"""`nst-fast benchmark`: how fast the networks paint on this computer."""
+"""`nst-fast benchmark`: how fast the networks are on this computer."""
 
 import argparse
 import dataclasses
 import json
 from pathlib import Path
 
+from nst_fast.cli.sizes import size_in_pixels
+
 _EXAMPLES = """\
 examples:
-  nst-fast benchmark                                       both networks, every engine that is installed
+  nst-fast benchmark                                       both networks, every engine installed
   nst-fast benchmark --style wave --size 1280x720 --engine openvino
   nst-fast benchmark --json speed.json
 
-The engines take turns, picture by picture, so that whatever else the computer does slows all of them alike. Times go
-from a picture's bytes to the painting's bytes; reading and writing files are in those of --film only.
+The engines take turns, image by image, so that whatever else the computer does slows them all alike. Times run from
+an image's bytes to the stylized image's bytes; only --film includes reading and writing files.
 """
 
 
@@ -20,10 +22,10 @@ def main(arguments: list[str]) -> int:
     """Run the command with the arguments that follow `nst-fast benchmark`; returns the exit status.
 
     Raises:
-        NstFastError: a mistake that the user can mend.
+        NstFastError: a mistake that the user can fix.
     """
     options = build_parser().parse_args(arguments)
-    # Only here, since they take seconds, which --help need not wait for.
+    # Imported here, since it takes time that --help need not wait for.
     from nst_fast.benchmark import candidate_for, describe_computer, measure_candidates, measure_film
 
     subjects = _list_subjects(options)
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
         films = [measure_film(name, network, options.film, **settings) for name, network, settings in subjects]
         print("\n" + format_films(films))
     if options.json:
-        from nst_fast.atomic_files import replace_atomically
+        from nst_fast.files.atomic import replace_atomically
 
         result = {
             "computer": computer,
@@ -52,22 +54,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _list_subjects(options: argparse.Namespace) -> list[tuple]:
-    """What to measure: each network by each engine, as (its name, a style or a network, settings of `Stylizer`)."""
-    import torch
+    """What to measure: each network with each engine, as (its name, a checkpoint, settings of `Stylizer`)."""
+    from nst_fast.benchmark import build_random_checkpoint
+    from nst_fast.networks.checkpoint import load_checkpoint
+    from nst_fast.stylize.engines.choice import choose_engine, list_engines
 
-    from nst_fast.device import choose_device
-    from nst_fast.inference.engines.choice import list_engines
-    from nst_fast.training.recipe import Recipe
-    from nst_fast.transform_nets import build_transform_net
-
-    networks = [(name, name) for name in options.style]
+    networks = [(name, load_checkpoint(name)) for name in options.style]
     for name in options.network or ([] if options.style else ["realtime", "johnson"]):
-        torch.manual_seed(0)
-        networks.append((name, build_transform_net(name, grain=Recipe.grain)))
-    device = choose_device(options.device)
-    # `compile` takes minutes to start, so it is measured only where it is asked for.
-    engines = options.engine or [name for name in list_engines(device, options.precision) if name != "compile"]
-    settings = {"device": str(device), "precision": options.precision, "threads": options.threads}
+        networks.append((name, build_random_checkpoint(name)))
+    engines = options.engine
+    if not engines:
+        _, device = choose_engine("auto", options.device, options.precision)
+        # `compile` takes minutes to start, so it is measured only where it is asked for.
+        engines = [name for name in list_engines(device, options.precision) if name != "compile"]
+    settings = {"device": options.device, "precision": options.precision, "threads": options.threads}
     return [(name, network, {**settings, "engine": engine}) for name, network in networks for engine in engines]
 
 
@@ -102,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(
         prog="nst-fast benchmark",
-        description="Measure how fast networks paint on this computer, by each engine.",
+        description="Measure how fast the networks are on this computer, with each engine.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -118,7 +118,10 @@ def build_parser() -> argparse.ArgumentParser:
         "realtime johnson)",
     )
     parser.add_argument(
-        "--engine", nargs="+", metavar="ENGINE", help="engines to measure (default: all that can be used but compile)"
+        "--engine",
+        nargs="+",
+        metavar="ENGINE",
+        help="engines to measure (default: all that can be used, except compile)",
     )
     parser.add_argument(
         "--size",
@@ -126,29 +129,27 @@ def build_parser() -> argparse.ArgumentParser:
         type=size_in_pixels,
         default=[(640, 360)],
         metavar="WxH",
-        help="widths and heights of the pictures in pixels (default: 640x360)",
+        help="widths and heights of the images in pixels (default: 640x360)",
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=5.0, metavar="S", help="for each line of the table (default: %(default)s)"
+        "--seconds",
+        type=_seconds,
+        default=5.0,
+        metavar="S",
+        help="time for each line of the table (default: %(default)s)",
     )
     parser.add_argument(
-        "--film", type=Path, metavar="FILE", help="also paint this film, from file to file (default: none)"
+        "--film", type=Path, metavar="FILE", help="also stylize this film, from file to file (default: none)"
     )
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda, mps, cpu)")
     parser.add_argument(
-        "--precision", default="fp32", metavar="TYPE", help="fp32, bf16 or fp16 (default: %(default)s)"
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, directml, coreml or mps (default: a GPU, else cpu)"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of the network on the cpu (default: one a core)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file too")
+    parser.add_argument("--precision", default="fp32", metavar="TYPE", help="fp32, bf16 or fp16 (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of the network on the cpu (default: one for each core)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     return parser
-
-
-def size_in_pixels(text: str) -> tuple[int, int]:
-    """(width, height) of a text such as 640x360, for argparse."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give width x height in pixels, such as 640x360")
-    return int(width), int(height)
 
 
 def _seconds(text: str) -> float:

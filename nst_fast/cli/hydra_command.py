@@ -1,8 +1,13 @@
-"""Experiments through Hydra, made kinder: ordinary file names, one-line errors, a help that says what keys mean."""
+"""Experiments through Hydra, made easier: short keys, ordinary file names, and errors of one line.
 
+The settings are frozen dataclasses (`nst_fast.settings.declare`). Hydra composes their defaults with the files in
+`configs/` and the command line. Then an instance is made from the plain values, so that only this room sees Hydra.
+"""
+
+import dataclasses
 import os
-import re
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +19,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nst_fast.cli.settings import list_settings
-from nst_fast.errors import NstFastError, SettingError, nearest_name
-from nst_fast.shipped import configs_folder
+from nst_fast.cli.path_lists import quote_path_lists
+from nst_fast.cli.quoting import quote_texts
+from nst_fast.errors import NstFastError, SettingError
+from nst_fast.files.shipped import configs_folder
+from nst_fast.settings.declare import SettingRow, default_of, list_settings
+from nst_fast.settings.keys import resolve_key
+from nst_fast.settings.presets import check_choice, flatten
+from nst_fast.settings.values import make_settings
 
 # Those of Hydra's options that make sense here, with the values that they may have.
 _OPTIONS = {
@@ -30,57 +40,57 @@ def run_experiment(
     verb: str,
     arguments: Sequence[str],
     *,
-    schema: type,
-    groups: Sequence[str],
-    verbatim_keys: Sequence[str],
-    mapping_keys: Sequence[str] = (),
+    settings_class: type,
+    choices: Sequence[str] = ("loss_network",),
     experiment: Callable[[Any, Mapping[str, str]], None],
 ) -> None:
-    """Compose `configs/VERB.yaml` with the overrides and call `experiment(settings, swept)`; with -m for each job.
+    """Compose `configs/VERB.yaml` with the arguments and call `experiment(settings, swept)`; with -m for each job.
 
     Args:
-        schema: the dataclass of the settings; its keys are those that an override may name.
-        groups: the folders of `configs` from which one file is chosen by name.
-        verbatim_keys: those whose values are file names or free text, taken as they are.
-        mapping_keys: those whose values are mappings, taken in place of what a preset says.
-        experiment: takes an instance of `schema`, and the keys and values in which this job of a sweep differs from
-            the others (none where there is only one).
+        verb: of the command, such as `train`.
+        arguments: `key=value`, with the full key of a setting or its last part, and options of Hydra.
+        settings_class: of the verb.
+        choices: the folders of `configs/` from which one file is chosen by name.
+        experiment: takes an instance of `settings_class`; and the keys and values in which this job of a sweep differs
+            from the others, as they were given (none if there is only one job).
 
     Raises:
-        SettingError: an unknown key or group member, or a value of the wrong type.
+        SettingError: an unknown key or choice, or a value of the wrong type.
     """
+    rows = list_settings(settings_class)
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    arguments = quote_path_lists(arguments, _names_of(rows, _is_path_list))
     overrides, options = _split(arguments, verb)
-    known_keys = [key for key, _, _ in list_settings(schema)]
-    for override in overrides:
-        _check_override(override, known_keys, groups, verb, multirun)
-    overrides = [_quote_verbatim(override, verbatim_keys, multirun) for override in overrides]
-    # Hydra merges a mapping into the one that is there, unless that is taken away before.
-    overrides = [
-        part
-        for override in overrides
-        for part in ([f"{_key_of(override)}=null", override] if _key_of(override) in mapping_keys else [override])
+    given_keys: dict[str, str] = {}
+    translated = [
+        _use_full_key(override, settings_class, choices, verb, multirun, given_keys) for override in overrides
     ]
-    ConfigStore.instance().store(name=f"{verb}_settings", node=schema)
+    translated = quote_texts(translated, [row.key for row in rows if _is_text(row)], multirun)
+    # Hydra merges a mapping into the one that is there, unless that is removed before.
+    mappings = [row.key for row in rows if _is_mapping(row.hint)]
+    translated = [
+        part
+        for override in translated
+        for part in ([f"{_key_of(override)}=null", override] if _key_of(override) in mappings else [override])
+    ]
+    ConfigStore.instance().store(name=f"{verb}_settings", node=make_schema(settings_class))
     failures: list[NstFastError] = []
 
     def task(config: DictConfig) -> None:
         if failures and failures[-1].signal_number is not None:
-            return  # Ctrl-C ends the sweep, also where the run that it was to end failed first
+            return  # Ctrl-C ends the sweep, even if the run that it should have ended failed first
         try:
-            if missing := sorted(OmegaConf.missing_keys(config)):
-                raise SettingError(
-                    f"{', '.join(missing)} must be given, as {missing[0]}=...; see nst-fast {verb} --help"
-                )
-            experiment(OmegaConf.to_object(config), _find_swept(HydraConfig.get().overrides.task, overrides))
+            settings = _read_settings(config, settings_class, verb)
+            swept = _find_swept(HydraConfig.get().overrides.task, translated)
+            experiment(settings, {given_keys.get(key, key): value for key, value in swept.items()})
         except NstFastError as error:
-            # Kept, since Hydra would print lines of its own; in a sweep the other jobs go on.
+            # Kept, because Hydra would print lines of its own; in a sweep the other jobs continue.
             failures.append(error)
 
-    # So that what goes wrong comes out as it is, to be said in one line by the command.
+    # So that errors come out as they are, for the command to print in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra's grammar takes options only after all overrides.
-    sys.argv = ["nst-fast", *overrides, *options]
+    sys.argv = ["nst-fast", *translated, *options]
     try:
         hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=verb)(task)()
     except (HydraException, OmegaConfBaseException) as error:
@@ -89,6 +99,66 @@ def run_experiment(
         raise NstFastError(f"{len(failures)} runs of the sweep failed: {' | '.join(map(str, failures))}")
     if failures:
         raise failures[0]
+
+
+def make_schema(settings_class: type) -> type:
+    """The settings class as Hydra needs it: not frozen, and without a default for mappings.
+
+    OmegaConf makes nodes of frozen dataclasses read-only, and merges a mapping into its default where ours replace it.
+    """
+    hints = typing.get_type_hints(settings_class)
+    fields: list[tuple[str, Any, Any]] = []
+    for field in dataclasses.fields(settings_class):
+        hint = hints[field.name]
+        default = default_of(field)
+        if dataclasses.is_dataclass(default):
+            nested = make_schema(type(default))
+            values = {row.name: _schema_value(getattr(default, row.name)) for row in dataclasses.fields(default)}
+            fields.append((field.name, nested, dataclasses.field(default_factory=lambda n=nested, v=values: n(**v))))
+        elif _is_mapping(hint):
+            fields.append((field.name, Any, dataclasses.field(default=None)))
+        elif default is dataclasses.MISSING:
+            fields.append((field.name, hint, dataclasses.field()))
+        else:
+            fields.append((field.name, hint, dataclasses.field(default_factory=lambda value=default: _listed(value))))
+    return dataclasses.make_dataclass(settings_class.__name__, fields, kw_only=True)
+
+
+def _schema_value(value: Any) -> Any:
+    return None if isinstance(value, Mapping) else _listed(value)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read_settings(config: DictConfig, settings_class: type, verb: str) -> Any:
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise SettingError(f"{', '.join(missing)} must be given, as {missing[0]}=...; see nst-fast {verb} --help")
+    data = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(data, dict)
+    rows = list_settings(settings_class)
+    values = flatten(data, {row.key for row in rows})  # type: ignore[arg-type]
+    mappings = [row.key for row in rows if _is_mapping(row.hint)]
+    return make_settings(
+        settings_class, {key: value for key, value in values.items() if value is not None or key not in mappings}
+    )
+
+
+def _is_mapping(hint: Any) -> bool:
+    return typing.get_origin(hint) in (Mapping, dict)
+
+
+def _is_text(row: SettingRow) -> bool:
+    return row.metadata["verbatim"] and typing.get_origin(row.hint) is not tuple
+
+
+def _is_path_list(row: SettingRow) -> bool:
+    return row.metadata["verbatim"] and typing.get_origin(row.hint) is tuple
+
+
+def _names_of(rows: Sequence[SettingRow], wanted: Callable[[SettingRow], bool]) -> list[str]:
+    return [row.key for row in rows if wanted(row)]
 
 
 def _split(arguments: Sequence[str], verb: str) -> tuple[list[str], list[str]]:
@@ -101,7 +171,7 @@ def _split(arguments: Sequence[str], verb: str) -> tuple[list[str], list[str]]:
             options.append(argument)
         elif argument.startswith("-"):
             raise SettingError(
-                f"{argument!r} is no option of nst-fast {verb}; settings are given without dashes as key=value, "
+                f"{argument!r} is not an option of nst-fast {verb}; write settings without dashes as key=value, "
                 f"options are {' '.join(_OPTIONS)}"
             )
         elif "=" in argument or argument.startswith("~"):
@@ -109,33 +179,42 @@ def _split(arguments: Sequence[str], verb: str) -> tuple[list[str], list[str]]:
         else:
             hint = f", and {options[-1]} takes {', '.join(allowed_values)}" if allowed_values else ""
             raise SettingError(
-                f"{argument!r} is no setting; settings are given as key=value{hint}; see nst-fast {verb} --help"
+                f"{argument!r} is not a setting; write settings as key=value{hint}; see nst-fast {verb} --help"
             )
     if options and options[-1] in ("--cfg", "-c"):
         raise SettingError(f"{options[-1]} needs a value; allowed: {', '.join(_OPTIONS[options[-1]])}")
     return overrides, options
 
 
-def _quote_verbatim(argument: str, verbatim_keys: Sequence[str], multirun: bool) -> str:
-    """Hydra's grammar has meanings for =, commas, brackets, $, accents...: a path is quoted so that it has none."""
-    key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in verbatim_keys or value == "null":
-        return argument
-    if os.path.exists(os.path.expanduser(value)):
-        return f"{key}={quoted(value)}"
-    if value[:1] in ("'", '"') and value[-1] == value[0] and len(value) > 1:
-        return argument  # quoted for Hydra already
-    # In a sweep commas part the values, but not those of a text, which have a space behind them.
-    parts = re.split(r",(?! )", value) if multirun else [value]
-    return f"{key}={','.join(map(quoted, parts))}"
+def _use_full_key(
+    override: str,
+    settings_class: type,
+    choices: Sequence[str],
+    verb: str,
+    multirun: bool,
+    given_keys: dict[str, str],
+) -> str:
+    """The override with the full key of its setting, which is noted in `given_keys` with the key as given.
 
-
-def quoted(value: str) -> str:
-    """`value` as Hydra's grammar takes it for exactly that text."""
-    # In Hydra's quoted values the quote is escaped, in OmegaConf's strings ${ is, and backslashes only before these.
-    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-    value = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    return "'" + re.sub(r"(\\+)\Z", r"\1\1", value) + "'"
+    Raises:
+        SettingError: an unknown key, or an unknown choice.
+    """
+    written, equals, value = override.partition("=")
+    key = _key_of(override)
+    if key.startswith(("hydra.", "hydra/")):
+        return override
+    if key in choices:
+        for name in value.split(",") if multirun else [value]:
+            if equals:
+                check_choice(key, name)
+        return override
+    try:
+        full_key = resolve_key(settings_class, key)
+    except SettingError as error:
+        raise SettingError(f"{error}; see nst-fast {verb} --help") from error
+    given_keys[full_key] = key
+    prefix = written[: len(written) - len(written.lstrip("+~"))]
+    return f"{prefix}{full_key}{equals}{value}"
 
 
 def _key_of(override: str) -> str:
@@ -148,26 +227,6 @@ def _find_swept(job_overrides: Sequence[str], given: Sequence[str]) -> dict[str,
     swept = {override.key_or_group for override in parser.parse_overrides(list(given)) if override.is_sweep_override()}
     job = parser.parse_overrides(list(job_overrides))
     return {override.key_or_group: str(override.value()) for override in job if override.key_or_group in swept}
-
-
-def _check_override(
-    override: str, known_keys: Sequence[str], groups: Sequence[str], verb: str, multirun: bool
-) -> None:
-    key, value = _key_of(override), override.partition("=")[2]
-    if key.startswith(("hydra.", "hydra/")):
-        return
-    if key in groups and not override.startswith("~"):
-        members = sorted(file.stem for file in (configs_folder() / key).glob("*.yaml"))
-        for member in value.split(",") if multirun else [value]:
-            if member not in members:
-                raise SettingError(
-                    f"{key}={member} is unknown; allowed: {', '.join(members)}{nearest_name(member, members)}"
-                )
-    elif key not in known_keys and key not in groups:
-        raise SettingError(
-            f"{key!r} is no setting of nst-fast {verb}{nearest_name(key, [*known_keys, *groups])}; "
-            f"see nst-fast {verb} --help"
-        )
 
 
 def _one_line(error: BaseException) -> str:

@@ -3,61 +3,70 @@
 import importlib
 import os
 import sys
+import warnings
 
+from nst_fast.cli.log_lines import show_logs
+from nst_fast.cli.terminal import printable
 from nst_fast.errors import NstFastError, nearest_name
 
 # verb -> (module with main(arguments) -> exit status, what it does); modules are imported when needed.
 VERBS = {
-    "train": ("nst_fast.cli.train", "train one network for one painting"),
-    "optimize": ("nst_fast.cli.optimize", "paint one picture by the slow method, pixel by pixel"),
-    "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of a picture"),
-    "evaluate": ("nst_fast.cli.evaluate", "tell how good a trained network is"),
-    "stylize": ("nst_fast.cli.stylize", "paint photos, films and folders of them"),
-    "live": ("nst_fast.cli.live", "open a page that paints the webcam, photos and films"),
-    "export": ("nst_fast.cli.export", "write a network as an ONNX or torch.export file"),
-    "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks paint here"),
-    "styles": ("nst_fast.cli.styles", "list the styles that come with the program"),
+    "stylize": ("nst_fast.cli.stylize", "stylize photos, films and folders"),
+    "live": ("nst_fast.cli.live", "stylize your webcam, photos and films in the browser"),
+    "styles": ("nst_fast.cli.styles", "list the styles that ship with nst-fast"),
+    "train": ("nst_fast.cli.train", "train a network for a style image of yours"),
+    "optimize": ("nst_fast.cli.optimize", "stylize one photo by optimizing its pixels: slow, highest quality"),
+    "evaluate": ("nst_fast.cli.evaluate", "measure how good a trained network is"),
+    "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of an image"),
+    "export": ("nst_fast.cli.export", "write a network as a file for other programs, such as ONNX"),
+    "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks run on this computer"),
 }
+# Packages of the extra `train`, which stylizing does not need.
+TRAIN_PACKAGES = {"torch", "torchvision", "hydra", "omegaconf", "tensorboard", "yaml"}
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Dispatch to the verb; a user's mistake is one line on standard error and exit status 2.
+    """Run the verb; a user's mistake becomes one line on standard error and exit status 2.
 
     Args:
         arguments: without the program's name; None: those of the process.
     """
+    show_logs()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if not debug:
+        # What Pillow thinks of a damaged file. That it is damaged is said in one line, or does not matter.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         try:
             return _dispatch(arguments)
         finally:
-            sys.stdout.flush()  # now, while it can still be told that nobody reads any more
+            sys.stdout.flush()  # now, while a reader that has gone can still be noticed
     except NstFastError as error:
         if debug:
             raise
-        print(f"nst-fast: error: {error}", file=sys.stderr)
+        print(printable(f"nst-fast: error: {error}"), file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         if debug:
             raise
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output, such as head, has gone: not worth a word, nor one by Python at exit.
+        # The reader of our output, such as `head`, has gone. Say nothing, and keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def print_help() -> None:
-    """The verbs."""
-    print("usage: nst-fast VERB ...\n\nPaint with neural networks, one trained for each painting.\n")
+    """Print the verbs."""
+    print("usage: nst-fast VERB ...\n\nStylize photos and films with fast neural networks, one for each style.\n")
     for verb, (_, description) in VERBS.items():
         print(f"  nst-fast {verb:<12}{description}")
-    print("\nnst-fast VERB --help tells more; --debug shows where an error comes from; --version.")
+    print("\nnst-fast VERB --help explains a verb. --debug shows where an error comes from. --version.")
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -66,15 +75,22 @@ def _dispatch(arguments: list[str]) -> int:
         return 0 if arguments else EXIT_USER_ERROR
     verb, *rest = arguments
     if verb == "--version":
-        from nst_fast.checkpoint import program_version
+        from nst_fast.networks.checkpoint_header import program_version
 
         print(f"nst-fast {program_version()}")
         return 0
     if verb not in VERBS:
         raise NstFastError(
-            f"{verb!r} is no verb of nst-fast; verbs: {', '.join(VERBS)}{nearest_name(verb, list(VERBS))}"
+            f"{verb!r} is not a verb of nst-fast; verbs: {', '.join(VERBS)}{nearest_name(verb, list(VERBS))}"
         )
-    return importlib.import_module(VERBS[verb][0]).main(rest)
+    try:
+        return importlib.import_module(VERBS[verb][0]).main(rest)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
+            raise
+        raise NstFastError(
+            f"nst-fast {verb} needs {error.name}, which is not installed; run: pip install 'nst-fast[train]'"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Settings that take one file name or several, written so that Hydra takes every name as it is."""
+"""Settings that take one or several file names, quoted so that Hydra takes every name as it is."""
 
 import os
 from collections.abc import Sequence
 
-from nst_fast.cli.hydra_command import quoted
+from nst_fast.cli.quoting import quoted
 
 
 def quote_path_lists(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
@@ -12,6 +12,7 @@ def quote_path_lists(arguments: Sequence[str], keys: Sequence[str]) -> list[str]
     In a sweep, `style=a.jpg,b.jpg` becomes two lists of one. Other arguments pass as they are.
 
     Args:
+        arguments: of the command.
         keys: those that take a list of file names.
     """
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)

@@ -1,17 +1,19 @@
-"""`nst-fast styles`: what the shipped styles are."""
+"""`nst-fast styles`: the styles that come with the program."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+from nst_fast.networks.checkpoint_header import list_shipped_checkpoints, read_checkpoint_header
+
 _COLUMNS = {
     "name": "name",
-    "painting": "painting",
+    "style_image": "style image",
     "network": "network",
     "size_kilobytes": "kB",
-    "style_loss": "style",
-    "content_loss": "content",
+    "style_loss": "style loss",
+    "content_loss": "content loss",
     "steps": "steps",
 }
 _NUMBERS = ("size_kilobytes", "style_loss", "content_loss", "steps")
@@ -25,14 +27,12 @@ def main(arguments: list[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="nst-fast styles",
-        description="List the shipped styles: the painting, the network, the checkpoint's size, the style and content "
-        "loss on photos that were not trained on (smaller is better), and the steps of training.",
+        description="List the shipped styles: the style image, the network, the size of the checkpoint, the style and "
+        "content loss on photos that were not trained on (smaller is better), and the training steps.",
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs (default: a table)")
     options = parser.parse_args(arguments)
-    # Only here, since it takes seconds, which --help need not wait for.
-    from nst_fast.checkpoint import list_shipped_checkpoints
 
     styles = [_describe_style(name, path) for name, path in list_shipped_checkpoints().items()]
     if options.json:
@@ -45,9 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _describe_style(name: str, path: Path) -> dict[str, Any]:
-    """One style as JSON shows it; None for what its checkpoint does not say."""
-    from nst_fast.checkpoint import read_checkpoint_header
-
+    """One style as JSON shows it; None where its checkpoint does not say."""
     header = read_checkpoint_header(path)
     style, held_out, training = (header.get(key, {}) for key in ("style", "held_out", "training"))
     return {
@@ -55,7 +53,7 @@ def _describe_style(name: str, path: Path) -> dict[str, Any]:
         "title": style.get("title"),
         "artist": style.get("artist"),
         "year": style.get("year"),
-        "transform_net": header.get("transform_net", {}),
+        "network": header.get("network", {}),
         "size_kilobytes": round(path.stat().st_size / 1000),
         "style_loss": held_out.get("style"),
         "content_loss": held_out.get("content"),
@@ -79,10 +77,10 @@ def _format_table(styles: list[dict[str, Any]]) -> str:
 
 
 def _format_row(style: dict[str, Any]) -> list[str]:
-    net = style["transform_net"]
+    net = style["network"]
     cells = {
         **style,
-        "painting": ", ".join(str(style[key]) for key in ("title", "artist", "year") if style[key] is not None),
+        "style_image": ", ".join(str(style[key]) for key in ("title", "artist", "year") if style[key] is not None),
         "network": " ".join(str(net[key]) for key in ("name", "width") if key in net),
     }
     return [_format_cell(cells[key]) for key in _COLUMNS]

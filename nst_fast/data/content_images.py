@@ -1,6 +1,6 @@
-"""The photos a network is trained on: a folder of any pictures, read once into memory where they fit."""
+"""The photos a network is trained on: a folder of any images, read once into memory where they fit."""
 
-import hashlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,50 +9,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nst_fast.data.images import resize, to_tensor, to_uint8
 from nst_fast.errors import ImageError
-from nst_fast.images import find_images, read_picture, resize, size_for_short_side, to_tensor, to_uint8
-from nst_fast.pictures import flatten_onto_white
+from nst_fast.media.listing import find_images
+from nst_fast.media.pictures import flatten_onto_white, read_picture
+from nst_fast.media.resizing import size_for_short_side
+from nst_fast.runs.saved_run import skip_run_folders
 
-# A run goes on with what can be read, unless nearly nothing can.
+_log = logging.getLogger(__name__)
+
+# A run continues with the photos that can be read, unless there are hardly any.
 MAX_BROKEN_SHARE = 0.9
 MAX_BROKEN_IN_A_ROW = 20
 
 
 def list_photos(folder: Path) -> list[Path]:
-    """The pictures below `folder`, sorted.
+    """The images in `folder` and its subfolders, sorted. Subfolders of nst-fast runs are skipped.
+
+    Otherwise the frames and samples that a run writes would count as photos when the run is resumed.
 
     Raises:
-        ImageError: no folder, or none in it.
+        ImageError: no such folder, or no image in it.
     """
-    photos = find_images(folder)
+    photos = skip_run_folders(find_images(folder), folder)
     if not photos:
         raise ImageError(
-            f"content folder {str(folder)!r} holds no pictures; give a folder of photos (jpg, png, webp, ...)"
+            f"content folder {str(folder)!r} holds no images; give a folder of photos (jpg, png, webp, ...)"
         )
     return photos
 
 
-def hold_out_photos(photos: list[Path], folder: Path, count: int) -> tuple[list[Path], list[Path]]:
-    """Split off photos that are never trained on: the same ones for every style, seed and order of the folder.
-
-    The choice follows a hash of each photo's path within the folder, so it is spread over subfolders. At most a
-    tenth of the photos is held out.
-
-    Returns:
-        The photos to train on and the ones held out.
-    """
-
-    def spread(photo: Path) -> str:
-        return hashlib.sha256(photo.relative_to(folder).as_posix().encode()).hexdigest()
-
-    held_out = set(sorted(photos, key=spread)[: min(count, len(photos) // 10)])
-    return [photo for photo in photos if photo not in held_out], sorted(held_out, key=spread)
-
-
 def read_photo(path: Path, short_side: int) -> Tensor:
-    """One photo as it is trained on: uint8, (3, H, W), the short side brought down to `short_side` if longer.
+    """One photo as it is trained on, uint8, (3, H, W): scaled down to `short_side` pixels if it is larger.
 
-    Transparent parts show white.
+    Transparent areas become white.
 
     Raises:
         ImageError: the file is broken.
@@ -65,18 +55,20 @@ def read_photo(path: Path, short_side: int) -> Tensor:
 
 
 class ContentImages:
-    """Photos by number; broken ones are reported once by name and replaced by the next that can be read.
+    """Photos by number. A broken photo is logged once and replaced by the next that can be read.
 
     Args:
         photos: the files.
-        short_side: pixels; larger photos are brought down to it.
-        on_broken: called once with the message for each broken file that is met; None: nothing is said.
+        short_side: pixels; larger photos are scaled down to it.
+
+    Attributes:
+        broken: number -> message, of the photos found broken so far.
+        in_memory: the photos, once `read_into_memory` has read them.
     """
 
-    def __init__(self, photos: list[Path], short_side: int, on_broken: Callable[[str], None] | None = None) -> None:
+    def __init__(self, photos: list[Path], short_side: int) -> None:
         self.photos = photos
         self.short_side = short_side
-        self.on_broken = on_broken
         self.broken: dict[int, str] = {}
         self.in_memory: list[Tensor] | None = None
 
@@ -84,11 +76,15 @@ class ContentImages:
         return len(self.photos)
 
     def bytes_in_memory(self) -> int:
-        """An upper estimate of what all photos take once read, in bytes (3:2 pictures, 3 bytes a pixel)."""
+        """An upper estimate of the memory for all photos, in bytes (3:2 photos, 3 bytes per pixel)."""
         return int(len(self.photos) * self.short_side**2 * 1.5 * 3)
 
     def read_into_memory(self, threads: int, on_progress: Callable[[int], object] = lambda count: None) -> None:
-        """Read every photo now; the broken ones are dropped.
+        """Read every photo now, and drop the broken ones.
+
+        Args:
+            threads: how many read at the same time.
+            on_progress: called with 1 after each photo.
 
         Raises:
             ImageError: nearly all are broken.
@@ -106,21 +102,21 @@ class ContentImages:
         try:
             for index, photo in enumerate(pool.map(read, range(len(self)))):
                 if photo is None:
-                    self._say(self.broken[index])
+                    _log.warning(self.broken[index])
                 else:
                     photos.append(photo)
                 on_progress(1)
         finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all that could still be read
+            pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
         if len(self.broken) > MAX_BROKEN_SHARE * len(self):
-            # In their order, whichever thread was the first to find one.
+            # In the order of the files, whichever thread was first.
             raise ImageError(_too_many_broken(dict(sorted(self.broken.items())), len(self)))
         self.in_memory = photos
         # The number of a photo is its place among those that can be read.
         self.photos = [photo for index, photo in enumerate(self.photos) if index not in self.broken]
 
     def read(self, index: int) -> tuple[Tensor, dict[int, str]]:
-        """Photo `index`, or the first after it that can be read, and what was found broken on the way.
+        """Photo `index`, or the next one that can be read, and the broken ones before it as number -> message.
 
         Raises:
             ImageError: nearly all of the photos are broken.
@@ -138,17 +134,13 @@ class ContentImages:
         raise ImageError(_too_many_broken(found_broken, tries))
 
     def report(self, found_broken: dict[int, str]) -> None:
-        """Take note of what a worker process found broken, and say what had not been said."""
+        """Note what a worker process found broken, and log what has not been logged yet."""
         for index, message in found_broken.items():
             if index not in self.broken:
                 self.broken[index] = message
-                self._say(f"{message} ({len(self.broken)} left out so far)")
-
-    def _say(self, message: str) -> None:
-        if self.on_broken is not None:
-            self.on_broken(message)
+                _log.warning(f"{message} ({len(self.broken)} skipped so far)")
 
 
 def _too_many_broken(broken: dict[int, str], tried: int) -> str:
     first = next(iter(broken.values()))
-    return f"{len(broken)} of {tried} photos cannot be read (the first: {first}); give a folder of whole photos"
+    return f"{len(broken)} of {tried} photos cannot be read (the first: {first}); give a folder of intact photos"

@@ -1,6 +1,6 @@
 """Which crop of which photo comes next: a pure function of the seed and the crop's number.
 
-Nothing is remembered between crops, so a run that is continued at step n sees what an uncut run sees there.
+No state is kept between crops, so a run that resumes at step n sees what an uninterrupted run sees there.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 from nst_fast.data.content_images import ContentImages
 from nst_fast.errors import ImageError
 
-GRACE_SECONDS = 5.0  # for which a worker outlives a SIGTERM
+GRACE_SECONDS = 5.0  # how long a worker outlives a SIGTERM
 
 
 class Crop(NamedTuple):
-    """A square cut out of a photo; fractions are of what the photo's size leaves free, in [0, 1]."""
+    """A square cut out of a photo. `side`, `top`, `left` are fractions of the room that the photo leaves, in [0, 1]."""
 
     photo: int
     side: float
@@ -35,11 +35,11 @@ class Crop(NamedTuple):
 
 
 class CropSampler:
-    """Draws crops: every photo once an epoch in a fresh order, at random scale and place, half of them flipped.
+    """Draws crops: every photo once per epoch in a new order, at a random scale and place, half of them flipped.
 
     Args:
-        photo_count: how many photos there are.
-        seed: of all draws.
+        photo_count: number of photos.
+        seed: decides every crop.
     """
 
     def __init__(self, photo_count: int, seed: int) -> None:
@@ -61,13 +61,15 @@ class CropSampler:
 
 
 def cut_crop(photo: Tensor, crop: Crop, crop_size: int) -> Tensor:
-    """The crop as it is trained on.
+    """Cut a crop out of a photo, as it is trained on.
 
-    Its side is drawn between `crop_size` and the photo's short side, so the scale is between the photo's own and the
-    whole photo; a photo smaller than `crop_size` is enlarged.
+    The crop covers between `crop_size` pixels and the photo's short side, and is scaled to `crop_size`. A photo smaller
+    than `crop_size` is enlarged.
 
     Args:
         photo: uint8, shape (3, H, W).
+        crop: drawn by `CropSampler`.
+        crop_size: side of the result in pixels.
 
     Returns:
         float32, shape (3, crop_size, crop_size), RGB in [0, 1], on the photo's device.
@@ -82,11 +84,12 @@ def cut_crop(photo: Tensor, crop: Crop, crop_size: int) -> Tensor:
     return (cut.flip(-1) if crop.flip else cut)[0]
 
 
-def cut_centre(photo: Tensor, size: int) -> Tensor:
-    """The middle square of a photo, for measuring: at its own scale, enlarged only if the photo is smaller.
+def cut_center(photo: Tensor, size: int) -> Tensor:
+    """The middle square of a photo, to measure on: at the photo's own scale, enlarged only if the photo is smaller.
 
     Args:
         photo: uint8, shape (3, H, W).
+        size: side of the square in pixels.
 
     Returns:
         float32, shape (3, size, size), RGB in [0, 1].
@@ -99,7 +102,15 @@ def iterate_batches(
 ) -> Generator[Tensor, None, None]:
     """One batch for each step, shape (batch_size, 3, crop_size, crop_size), RGB in [0, 1].
 
-    Photos in memory are cut here, on the device where they lie; otherwise worker processes read and cut ahead.
+    Photos in memory are cut here, on the device that holds them. Otherwise worker processes read and cut ahead.
+
+    Args:
+        photos: to cut crops from.
+        crop_size: side of the crops in pixels.
+        batch_size: crops per batch.
+        seed: decides every crop.
+        steps: the numbers of the steps; each step has the same batch in every run.
+        workers: number of processes that read photos which are not in memory; 0: this process reads them.
 
     Raises:
         ImageError: nearly all photos are broken.
@@ -120,7 +131,7 @@ def iterate_batches(
         pin_memory=torch.cuda.is_available(),
         multiprocessing_context=_choose_context() if workers else None,
         worker_init_fn=_start_worker,
-        generator=torch.Generator(),  # the loader draws from it; the caller's random numbers stay as they are
+        generator=torch.Generator(),  # the loader draws from it, so that the caller's random state stays as it is
     )
     with _main_hidden():
         samples = iter(loader)  # the workers start here
@@ -133,7 +144,7 @@ def iterate_batches(
 
 class _CropDataset(Dataset):
     def __init__(self, photos: ContentImages, sampler: CropSampler, crop_size: int) -> None:
-        # Messages are said once, by the process that trains.
+        # A copy that holds no photos: it is sent to each worker.
         self.photos = ContentImages(photos.photos, photos.short_side)
         self.sampler = sampler
         self.crop_size = crop_size
@@ -143,7 +154,7 @@ class _CropDataset(Dataset):
         try:
             photo, found_broken = self.photos.read(crop.photo)
         except ImageError as error:
-            return error, {}  # as a value: the loader would wrap what a worker raises in that worker's traceback
+            return error, {}  # as a value, because the loader wraps what a worker raises in a traceback
         return cut_crop(photo, crop, self.crop_size), found_broken
 
 
@@ -159,7 +170,7 @@ def _collate(samples: list[tuple[Tensor | ImageError, dict[int, str]]]) -> tuple
 
 
 def _choose_context() -> multiprocessing.context.BaseContext | None:
-    """How worker processes are started; None is the system's own way."""
+    """How to start worker processes; None: the system's default."""
     if os.name != "posix":
         return None
     # Forked workers inherit threads' locks; a fork server starts clean. It imports torch once for all of them.
@@ -170,10 +181,10 @@ def _choose_context() -> multiprocessing.context.BaseContext | None:
 
 @contextlib.contextmanager
 def _main_hidden() -> Iterator[None]:
-    """Keep processes that are started now from importing the program's main script first, as they do by default.
+    """Keep processes that start in this context from importing the main script, as they do by default.
 
-    They need nothing of it; and a script that trains at its top level, without `if __name__ == "__main__"`, would
-    begin to train in every one of them.
+    They need nothing from it, and a script that trains at its top level, without `if __name__ == "__main__"`, would
+    start a training in each of them.
     """
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
@@ -186,15 +197,15 @@ def _main_hidden() -> Iterator[None]:
 
 def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    # These reach all processes of a terminal or a job at once; the one that trains takes its step and then its leave,
-    # and needs its batches until then. SIGTERM is also how Python ends workers that are left over.
+    # Ctrl-C and SIGTERM often reach all processes of a terminal or a job at once. The training process finishes its
+    # step and needs its batches until then. Python also ends leftover workers with SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: threading.Timer(GRACE_SECONDS, os._exit, [1]).start())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    # The loader looks whether its parent's id has changed, which is the fork server's here and never does.
+    # The loader's own check, whether the parent's id has changed, never fires: the parent is the fork server.
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -202,7 +213,7 @@ def _end_with_parent() -> None:
 
 
 def mix_seed(*numbers: int) -> int:
-    """A seed from several numbers; neighbouring ones give unrelated seeds (a linear congruential step for each)."""
+    """A seed from several numbers. Neighboring numbers give unrelated seeds (one linear congruential step for each)."""
     mixed = 0
     for number in numbers:
         mixed = (mixed * 6364136223846793005 + number * 1442695040888963407 + 1013904223) % 2**63

@@ -1,19 +1,19 @@
-"""What networks reach on photos that were not trained on, by one and the same total loss."""
+"""The losses that networks reach on photos they were not trained on, all by the same total loss."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nst_fast.data.content_images import hold_out_photos, list_photos
+from nst_fast.data.content_images import list_photos
+from nst_fast.data.held_out import hold_out_photos, read_held_out
 from nst_fast.errors import ImageError
-from nst_fast.evaluation.plan import MOST_PHOTOS, EvaluationPlan
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.evaluation.settings import HELD_OUT_PHOTOS, EvaluateSettings
+from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.training.preparation import read_held_out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,57 +21,58 @@ class Judged:
     """One network on every photo.
 
     Attributes:
-        painted: photo -> what the network made of it, (3, H, W) in [0, 1], on the CPU.
-        terms: photo -> the named losses of that.
+        stylized: photo -> the stylized image, (3, H, W) in [0, 1], on the CPU.
+        terms: photo -> the named loss terms of the stylized image.
     """
 
-    painted: Mapping[str, Tensor]
+    stylized: Mapping[str, Tensor]
     terms: Mapping[str, Mapping[str, float]]
 
 
-def read_photos(folder: Path, size: int, say: Callable[[str], None]) -> dict[str, Tensor]:
-    """The middles of the photos that training keeps out of this folder; of all where it keeps out none (under ten).
+def read_photos(folder: Path, size: int) -> dict[str, Tensor]:
+    """The centers of the photos that training holds out of a folder, or of all photos if there are fewer than ten.
 
     Returns:
-        At most 64, by their path within the folder, each (3, size, size), float32, RGB in [0, 1], on the CPU.
+        At most 64 images by their path within the folder, each (3, size, size), float32, RGB in [0, 1], on the CPU.
 
     Raises:
-        ImageError: no folder, or no photo in it that can be read.
+        ImageError: there is no such folder, or no photo in it can be read.
     """
     files = list_photos(folder)
-    held_out = hold_out_photos(files, folder, MOST_PHOTOS)[1] or files
-    photos = {
-        file.relative_to(folder).as_posix(): photo for file in held_out for photo in read_held_out([file], say, size)
-    }
+    held_out = hold_out_photos(files, folder, HELD_OUT_PHOTOS)[1] or files
+    photos = {file.relative_to(folder).as_posix(): photo for file in held_out for photo in read_held_out([file], size)}
     if not photos:
-        raise ImageError(f"none of the {len(held_out)} photos of {str(folder)!r} can be read; give another folder")
+        raise ImageError(f"none of the {len(held_out)} photos in {str(folder)!r} can be read; give another folder")
     return photos
 
 
 @torch.no_grad()
-def judge(stylizer: Stylizer, loss: PerceptualLoss, photos: Mapping[str, Tensor]) -> Judged:
-    """Paint each photo, (3, H, W), RGB in [0, 1], and look at the losses."""
-    painted, terms = {}, {}
+def judge(network: TrainedNetwork, loss: PerceptualLoss, photos: Mapping[str, Tensor]) -> Judged:
+    """Stylize each photo, (3, H, W), RGB in [0, 1], and compute the loss."""
+    stylized, terms = {}, {}
     for name, photo in photos.items():
-        photo = photo.to(stylizer.device)
-        picture = stylizer.stylize(photo)
-        terms[name] = {term: float(value) for term, value in loss(picture[None], photo[None])[1].items()}
-        painted[name] = picture.cpu()
-    return Judged(painted, terms)
+        photo = photo.to(network.device)
+        image = network.stylize(photo)
+        terms[name] = {term: float(value) for term, value in loss(image[None], photo[None])[1].items()}
+        stylized[name] = image.cpu()
+    return Judged(stylized, terms)
 
 
-def list_differences(stylizer: Stylizer, plan: EvaluationPlan, loss: PerceptualLoss) -> list[str]:
-    """In what the loss that a network says it was trained for is another one, such as `style_strength 80, not 20`."""
+def list_differences(trained: Mapping[str, Any], settings: EvaluateSettings, loss: PerceptualLoss) -> list[str]:
+    """How the loss that a network was trained with differs from `loss`, such as `style_strength 80.0, not 20.0`.
+
+    Args:
+        trained: the settings that the checkpoint states, by name; what it does not state is not compared.
+    """
     judging: dict[str, Any] = {
-        "loss_network": plan.loss_network,
-        "pooling": plan.pooling,
-        "normalisation": loss.normalisation,
-        "content_taps": loss.content_taps,
-        "style_taps": loss.style_taps,
-        "content_weight": loss.content_weight,
-        "style_strength": loss.style_strength,
-        "total_variation_weight": loss.total_variation_weight,
-        "style_short_side": plan.style_short_side,
+        "loss_network": settings.loss_network.name,
+        "pooling": settings.loss_network.pooling,
+        "scaling": loss.settings.scaling,
+        "content_taps": dict(loss.settings.content_taps),
+        "style_taps": dict(loss.settings.style_taps),
+        "content_weight": loss.settings.content_weight,
+        "style_strength": loss.settings.style_strength,
+        "total_variation_weight": loss.settings.total_variation_weight,
+        "style_short_side": settings.style_short_side,
     }
-    trained = {**stylizer.info.loss, **stylizer.info.training}
     return [f"{key} {trained[key]}, not {value}" for key, value in judging.items() if trained.get(key, value) != value]

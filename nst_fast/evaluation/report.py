@@ -1,4 +1,4 @@
-"""What an evaluation says: figures for JSON, a chart of the curves, a sheet of the pictures."""
+"""The report of an evaluation: numbers for JSON, a chart of the curves, a sheet of the images."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_fast.charts import draw_chart
-from nst_fast.checkpoint import program_version
+from nst_fast.data.images import resize, to_uint8
 from nst_fast.evaluation.curves import STARTS, Curve, count_iterations_to_equal
 from nst_fast.evaluation.judging import Judged
 from nst_fast.evaluation.timing import Timing
-from nst_fast.images import resize, size_for_long_side
-from nst_fast.sheets import draw_sheet
+from nst_fast.figures.charts import draw_chart
+from nst_fast.figures.sheets import draw_sheet
+from nst_fast.media.resizing import size_for_long_side
+from nst_fast.networks.checkpoint_header import program_version
 
-COMPARED_ITERATIONS = 500  # what the speed-up is over, as in Johnson et al. 2016, table 1
+COMPARED_ITERATIONS = 500  # the speed-up is relative to this many, as in Johnson et al. 2016, table 1
 
 Curves = Mapping[tuple[str, str], Curve]
 
@@ -25,19 +26,22 @@ Curves = Mapping[tuple[str, str], Curve]
 def build_report(
     facts: Mapping[str, Any], judged: Mapping[str, Judged], curves: Curves, timings: Sequence[Timing]
 ) -> dict[str, Any]:
-    """The figures, as plain values.
+    """The numbers, as plain values.
 
     Args:
-        facts: what they are to be seen with: the settings, the loss, the device.
-        judged: name of the network -> what it reached.
-        curves: what the slow method reached on the same photos, each of the same length.
+        facts: the conditions of the measurement: settings, style image, device.
+        judged: name of the network -> the losses that it reached.
+        curves: the losses that the optimization reached on the same photos; all curves have the same length.
         timings: one for each size.
 
     Returns:
-        `facts`; `mean_curves`: start -> the totals of the slow method, averaged over the photos; `networks`: name ->
-        `terms` (averaged), `iterations_to_equal` (start -> the first iteration after which the averaged curve is no
-        higher than the averaged total; null: none), and under `photos` both for each; `curves`: photo -> start ->
-        totals; `timings`: for each size the seconds, and for each network the speed-ups.
+        The `facts`, and:
+
+        - `mean_curves`: start -> the totals of the optimization, averaged over the photos;
+        - `networks`: name -> `terms` (averaged), `iterations_to_equal` (start -> the first iteration after which the
+          averaged curve is no higher than the averaged total; null: never), and `photos`, which has both per photo;
+        - `curves`: photo -> start -> totals;
+        - `timings`: for each size the seconds, and the speed-ups of each network.
     """
     mean_curves = average_curves(curves)
     networks = {}
@@ -85,7 +89,7 @@ def average_curves(curves: Curves) -> dict[str, list[float]]:
 
 
 def draw_report_chart(report: Mapping[str, Any]) -> np.ndarray:
-    """The averaged curves of the slow method, and across them the line of each network.
+    """The averaged curves of the optimization, and a horizontal line for each network.
 
     Returns:
         Pixels (height, width, 3), uint8.
@@ -100,14 +104,14 @@ def draw_report_chart(report: Mapping[str, Any]) -> np.ndarray:
         curves,
         lines,
         x_label="iterations",
-        y_label=f"total loss, average over {count} photo{'s' if count > 1 else ''} not trained on",
+        y_label=f"total loss, average over {count} held-out photo{'s' if count > 1 else ''}",
     )
 
 
 def draw_report_sheet(
-    photos: Mapping[str, Tensor], painting: Tensor, judged: Mapping[str, Judged], curves: Curves
+    photos: Mapping[str, Tensor], style: Tensor, judged: Mapping[str, Judged], curves: Curves
 ) -> np.ndarray:
-    """A row for each photo: itself, the painting, each network, the slow method from noise at its N and at the end.
+    """A row for each photo: the photo, the style image, each network, the optimization from noise at N and at the end.
 
     Returns:
         Pixels (height, width, 3), uint8.
@@ -117,38 +121,38 @@ def draw_report_sheet(
     for name, photo in photos.items():
         curve = curves[name, "noise"]
         last = len(curve.totals) - 1
-        row = [(name, photo), ("the painting", _fit(painting, photo.shape[1]))]
+        row = [(name, photo), ("style image", _fit(style, photo.shape[1]))]
         for network, result in judged.items():
-            row.append((labels[network], result.painted[name]))
+            row.append((labels[network], result.stylized[name]))
         for network, result in judged.items():
             equal = count_iterations_to_equal(curve.totals, result.terms[name]["total"])
             if equal is not None:
                 whose = f", {labels[network]}" if len(judged) > 1 else ""
-                row.append((f"from noise, N = {equal}{whose}", curve.pictures[equal]))
+                row.append((f"from noise, N = {equal}{whose}", curve.images[equal]))
             else:
                 row.append((f"N is over {last}", torch.ones_like(photo)))
-        row.append((f"from noise, {last} iterations", curve.pictures[last]))
-        rows.append(row)
+        row.append((f"from noise, {last} iterations", curve.images[last]))
+        rows.append([(label, to_uint8(image)) for label, image in row])
     return draw_sheet(rows)
 
 
 def label_networks(names: Sequence[str]) -> dict[str, str]:
-    """Name of each network -> what to write in a small place: its file's name, where that tells them apart."""
+    """Name of each network -> a short label: the file's name if all are different, else the full name."""
     stems = {name: Path(name).stem for name in names}
     return stems if len(set(stems.values())) == len(names) else {name: name for name in names}
 
 
 def describe_start(start: str) -> str:
-    """In words: `noise`, `the photo`."""
+    """A start in words: `noise`, `the photo`."""
     return {"noise": "noise", "content": "the photo"}[start]
 
 
-def _fit(painting: Tensor, size: int) -> Tensor:
-    """The whole painting within a white square of `size` pixels."""
-    height, width = size_for_long_side(painting.shape[1], painting.shape[2], size)
+def _fit(image: Tensor, size: int) -> Tensor:
+    """The whole image, scaled to fit into a white square of `size` pixels."""
+    height, width = size_for_long_side(image.shape[1], image.shape[2], size)
     canvas = torch.ones(3, size, size)
     top, left = (size - height) // 2, (size - width) // 2
-    canvas[:, top : top + height, left : left + width] = resize(painting, height, width)
+    canvas[:, top : top + height, left : left + width] = resize(image, height, width)
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""What one forward pass takes, and what one iteration of the slow method takes, on the same device in the same run."""
+"""How long a forward pass and an L-BFGS iteration take, on the same device in the same run."""
 
 import dataclasses
 import statistics
@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from nst_fast.gatys.pixel_optimiser import PixelOptimiser
-from nst_fast.gatys.start import make_start
-from nst_fast.images import resize
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.data.images import resize
+from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.optimization.pixel_optimizer import PixelOptimizer
+from nst_fast.optimization.start import make_start
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds at one size, each the median of `rounds`.
+    """Seconds at one size, each the median over `rounds`.
 
     Attributes:
-        size: pixels, side of the square picture.
-        rounds: in each of them every network painted once and L-BFGS took one iteration.
-        forward_seconds: network -> one forward pass.
-        iteration_seconds: one iteration of L-BFGS. Of those few that look at the loss more than once, and of the
-            history that grows over the first twenty, the median of the first ones says less than an average over 500
-            would, so that speed-ups are rather too small.
+        size: side of the square image, in pixels.
+        rounds: number of rounds; in each, every network did one forward pass and L-BFGS did one iteration.
+        forward_seconds: network -> duration of a forward pass.
+        iteration_seconds: duration of an L-BFGS iteration. The median of the first few is lower than the average over
+            500 iterations would be, because a few iterations evaluate the loss more than once and the history grows
+            over the first twenty. So the speed-ups are rather too small.
     """
 
     size: int
@@ -34,46 +34,51 @@ class Timing:
     iteration_seconds: float
 
     def speed_up(self, network: str, iterations: float) -> float:
-        """How many times longer than the network's forward pass so many iterations take; extrapolated."""
+        """How many times as long as a forward pass this number of iterations takes, extrapolated."""
         return iterations * self.iteration_seconds / self.forward_seconds[network]
 
 
 def measure_timing(
-    stylizers: Mapping[str, Stylizer], loss: PerceptualLoss, photo: Tensor, size: int, *, rounds: int
+    networks: Mapping[str, TrainedNetwork],
+    loss: PerceptualLoss,
+    photo: Tensor,
+    size: int,
+    *,
+    rounds: int,
+    device: torch.device,
 ) -> Timing:
-    """Time a forward pass of each network and an iteration of L-BFGS in turns, so that what else runs falls on all.
+    """Time a forward pass of each network and an iteration of L-BFGS, in turns, so that other load affects all alike.
 
     Args:
-        stylizers: name -> network, all on one device.
-        loss: on the same device.
-        photo: shape (3, H, W), RGB in [0, 1]; it is stretched to the square.
-        size: pixels, its side.
-        rounds: how many are timed, after one that is not.
+        networks: name -> network, all on `device`.
+        loss: on `device`.
+        photo: shape (3, H, W), RGB in [0, 1]; it is stretched to a square.
+        size: side of the square, in pixels.
+        rounds: number of timed rounds, after one that is not timed.
     """
-    device = next(iter(stylizers.values())).device
     photo = resize(photo.to(device), size, size)
     target = loss.measure_content(photo.unsqueeze(0))
     noise = make_start("noise", photo, photo, 0).unsqueeze(0)
-    optimiser = PixelOptimiser(noise, lambda picture: loss(picture, target))
+    optimizer = PixelOptimizer(noise, lambda image: loss(image, target))
     calls: dict[str | None, Callable[[], object]] = {
-        name: (lambda stylizer=stylizer: stylizer.stylize(photo)) for name, stylizer in stylizers.items()
+        name: (lambda network=network: network.stylize(photo)) for name, network in networks.items()
     }
-    calls[None] = optimiser.take_iteration
+    calls[None] = optimizer.take_iteration
     seconds: dict[str | None, list[float]] = {name: [] for name in calls}
     for timed in [False, *[True] * rounds]:
         for name, call in calls.items():
-            _wait(device)
-            began = time.perf_counter()
+            _synchronize(device)
+            started = time.perf_counter()
             call()
-            _wait(device)
+            _synchronize(device)
             if timed:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(time.perf_counter() - started)
     iteration_seconds = statistics.median(seconds.pop(None))
     forward_seconds = {str(name): statistics.median(each) for name, each in seconds.items()}
     return Timing(size, rounds, forward_seconds, iteration_seconds)
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

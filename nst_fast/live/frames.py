@@ -1,9 +1,12 @@
-"""A WebSocket that takes frames and gives paintings: the latest frame wins, and nothing ever queues up.
+"""A WebSocket that takes frames and gives them back stylized: the latest frame wins, and nothing queues up.
 
-The page sends a frame as a message of bytes: its number, four bytes, the highest first, then a JPEG. Back comes the
-same number and the painted JPEG. A frame that arrives while another waits takes its place; the page knows by the
-numbers. Messages of text are JSON: `{"style": NAME, "steadiness": 0.5}` from the page, each key at will;
+The page sends a frame as a message of bytes: its number in four bytes, big-endian, then a JPEG. Back comes the same
+number and the stylized JPEG. A frame that arrives while another waits takes its place; the page can tell by the
+numbers. Text messages are JSON: `{"style": NAME, "smoothing": 0.5}` from the page, with either key or both;
 `{"error": TEXT, "frame": NUMBER or null}` to the page.
+
+The server closes with `CLOSED_IDLE` a connection that has been idle, see `nst_fast.live.sessions`. A client connects
+again when it has something to send.
 """
 
 import asyncio
@@ -14,29 +17,32 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nst_fast.errors import NstFastError, SettingError
-from nst_fast.inference.steady import SteadyStylizer
-from nst_fast.inference.stylizer import Stylizer
-from nst_fast.live.painter import Painter
+from nst_fast.live import limits
+from nst_fast.live.sessions import Session
+from nst_fast.live.stylize_pool import StylizePool
+from nst_fast.stylize.smoothing import FrameStylizer
+from nst_fast.stylize.stylizer import Stylizer
 
 NUMBER_BYTES = 4
-MOST_MESSAGE_BYTES = 4_000_000
-MOST_TEXT_CHARACTERS = 1_000
-MOST_STEADINESS = 0.95
+MAX_SMOOTHING = 0.95
+CLOSED_IDLE = 4000
+
+StylizeFunction = Callable[[np.ndarray], np.ndarray]
 
 
 class LatestFrame:
-    """Room for one frame: what is put in takes the place of what was there."""
+    """Room for one frame: what is put in replaces what was there."""
 
     def __init__(self) -> None:
-        self._content: tuple[bytes, Callable[[np.ndarray], np.ndarray]] | None = None
+        self._content: tuple[bytes, StylizeFunction] | None = None
         self._filled = asyncio.Event()
 
-    def put(self, message: bytes, stylize: Callable[[np.ndarray], np.ndarray]) -> None:
-        """A frame, and how it is to be painted."""
+    def put(self, message: bytes, stylize: StylizeFunction) -> None:
+        """A frame, and how to stylize it."""
         self._content = (message, stylize)
         self._filled.set()
 
-    async def take(self) -> tuple[bytes, Callable[[np.ndarray], np.ndarray]]:
+    async def take(self) -> tuple[bytes, StylizeFunction]:
         """The frame put in last; waits for one."""
         await self._filled.wait()
         self._filled.clear()
@@ -45,108 +51,119 @@ class LatestFrame:
         return content
 
 
-class Brush:
-    """How one connection has its frames painted: the style, and how steady one frame follows the other."""
+class FrameSettings:
+    """How one connection wants its frames: the style, and how much each frame takes over from the frame before."""
 
-    def __init__(self, painter: Painter) -> None:
-        self.painter = painter
-        self.style = next(iter(painter.styles.values()))
-        self.steadiness = 0.0
+    def __init__(self, pool: StylizePool) -> None:
+        self.pool = pool
+        self.style = next(iter(pool.styles.values()))
+        self.smoothing = 0.0
         self._stylize = self._build()
 
-    def set(self, text: str) -> None:
-        """Take a message of text from the page.
+    def update(self, text: str) -> None:
+        """Take a text message from the page.
 
         Raises:
             SettingError: it is not what the page sends.
         """
         try:
-            wanted = json.loads(text) if len(text) <= MOST_TEXT_CHARACTERS else None
+            wanted = json.loads(text) if len(text) <= limits.MAX_TEXT_CHARACTERS else None
         except (ValueError, RecursionError):
             wanted = None
-        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "steadiness"}:
-            raise SettingError('a message of text is JSON such as {"style": "wave", "steadiness": 0.5}')
-        style = self.painter.find_style(str(wanted.get("style", self.style.name)))
-        steadiness = wanted.get("steadiness", self.steadiness)
-        if type(steadiness) not in (int, float) or not 0 <= steadiness <= MOST_STEADINESS:
-            raise SettingError(f"steadiness is {str(steadiness)[:20]}; give 0 to {MOST_STEADINESS}")
-        if (style, steadiness) != (self.style, self.steadiness):
-            self.style, self.steadiness = style, steadiness
+        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "smoothing"}:
+            raise SettingError('a text message is JSON such as {"style": "wave", "smoothing": 0.5}')
+        style = self.pool.find_style(str(wanted.get("style", self.style.name)))
+        smoothing = wanted.get("smoothing", self.smoothing)
+        if type(smoothing) not in (int, float) or not 0 <= smoothing <= MAX_SMOOTHING:
+            raise SettingError(f"smoothing is {str(smoothing)[:20]}; give 0 to {MAX_SMOOTHING}")
+        if (style, smoothing) != (self.style, self.smoothing):
+            self.style, self.smoothing = style, smoothing
             self._stylize = self._build()
 
     @property
-    def stylize(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Paints pixels (height, width, 3), uint8; for the painting thread only."""
+    def stylize(self) -> StylizeFunction:
+        """Stylizes pixels (height, width, 3), uint8; for the thread of frames only."""
         return self._stylize
 
-    def _build(self) -> Callable[[np.ndarray], np.ndarray]:
-        style, steadiness = self.style, self.steadiness
+    def _build(self) -> StylizeFunction:
+        style, smoothing = self.style, self.smoothing
         stylizer: Stylizer | None = None
-        steady: SteadyStylizer | None = None
+        frames: FrameStylizer | None = None
 
         def stylize(pixels: np.ndarray) -> np.ndarray:
-            # The network is loaded here, in the thread for it; one in training is another after some steps.
-            nonlocal stylizer, steady
-            if steady is None or style.stylizer is not stylizer:
+            # The network is loaded here, in its thread; one in training is replaced now and then.
+            nonlocal stylizer, frames
+            if frames is None or style.stylizer is not stylizer:
                 stylizer = style.stylizer
-                steady = stylizer.steady(steadiness)
-            return steady.stylize_pixels(pixels)
+                frames = stylizer.for_frames(smoothing)
+            return frames.stylize_pixels(pixels)
 
         return stylize
 
 
-async def serve_frames(websocket: WebSocket, painter: Painter) -> None:
-    """Paint for one connection until either side ends it."""
+async def serve_frames(websocket: WebSocket, pool: StylizePool, session: Session) -> None:
+    """Stylize for one connection until either side ends it."""
     await websocket.accept()
-    latest, brush = LatestFrame(), Brush(painter)
-    painting = asyncio.create_task(_paint_latest(websocket, painter, latest))
-    receiving = asyncio.create_task(_receive(websocket, latest, brush))
+    latest, settings = LatestFrame(), FrameSettings(pool)
+    stylizing = asyncio.create_task(_stylize_latest(websocket, pool, session, latest))
+    receiving = asyncio.create_task(_receive(websocket, session, latest, settings))
+    ending = asyncio.create_task(session.wait_for_end())
+    tasks = (stylizing, receiving, ending)
     try:
-        done, _ = await asyncio.wait((painting, receiving), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+        if done == {ending}:
+            await websocket.close(CLOSED_IDLE, "idle; connect again to send frames")
     except WebSocketDisconnect:
         pass
     except RuntimeError:
-        # What Starlette raises where one of the two tasks meets a connection that the other saw end.
+        # Starlette raises it where one of the two tasks uses a connection that the other saw end.
         if websocket.client_state == websocket.application_state == WebSocketState.CONNECTED:
             raise
     finally:
-        for task in (painting, receiving):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(painting, receiving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _receive(websocket: WebSocket, latest: LatestFrame, brush: Brush) -> None:
+async def _receive(websocket: WebSocket, session: Session, latest: LatestFrame, settings: FrameSettings) -> None:
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             return
+        session.touch()
         data, text = message.get("bytes"), message.get("text")
         try:
             if text is not None:
-                brush.set(text)
+                settings.update(text)
             elif data is not None and len(data) > NUMBER_BYTES:
-                latest.put(data, brush.stylize)
+                latest.put(data, settings.stylize)
             else:
                 raise SettingError(f"a frame is {NUMBER_BYTES} bytes of number and then a JPEG")
         except SettingError as error:
             await _send(websocket, json.dumps({"error": str(error), "frame": None}))
 
 
-async def _paint_latest(websocket: WebSocket, painter: Painter, latest: LatestFrame) -> None:
+async def _stylize_latest(websocket: WebSocket, pool: StylizePool, session: Session, latest: LatestFrame) -> None:
     while True:
         message, stylize = await latest.take()
         number = message[:NUMBER_BYTES]
+        session.working = True
         try:
-            answer: bytes | str = number + await painter.paint_frame(message[NUMBER_BYTES:], stylize)
+            stylized = await pool.stylize_frame(message[NUMBER_BYTES:], stylize, session.client)
+            answer: bytes | str = number + stylized
         except NstFastError as error:
             answer = json.dumps({"error": str(error), "frame": int.from_bytes(number)})
+        finally:
+            session.working = False
+            session.touch()
         await _send(websocket, answer)
+        session.touch()
 
 
 async def _send(websocket: WebSocket, answer: bytes | str) -> None:
-    """Waits while the other side does not read; `running.ImpatientProtocol` ends that.
+    """Waits while the other side does not read; `LimitedWebSocketProtocol` ends that.
 
     Raises:
         WebSocketDisconnect: the other side is gone.

@@ -7,24 +7,25 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from nst_fast.errors import ImageError, NstFastError, SettingError
-from nst_fast.images import decode_picture, encode_picture
+from nst_fast.live.access import TokenGate
+from nst_fast.live.connections import client_of_scope
 from nst_fast.live.frames import serve_frames
 from nst_fast.live.gallery import Style
 from nst_fast.live.guard import LOCAL_NAMES, Guard
-from nst_fast.live.painter import BusyError, Painter
+from nst_fast.live.lanes import StoppingError
+from nst_fast.live.sessions import Sessions
 from nst_fast.live.static_files import MEDIA_TYPES, StaticFile, read_page
+from nst_fast.live.stylize_pool import BusyError, StylizePool
 from nst_fast.live.training_view import TrainingView
 from nst_fast.live.web_runtime import VERSION, find_runtime
 
-MOST_BODY_BYTES = 40_000_000
-MOST_PICTURE_PIXELS = 40_000_000
-MOST_CONNECTIONS = 16  # that paint; each holds a few frames at most
+MIN_SIZE, MAX_SIZE = 16, 8192
 FORMATS = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
@@ -34,24 +35,26 @@ def build_app(
     port: int,
     names: Iterable[str] = LOCAL_NAMES,
     any_address: bool = False,
+    token: str | None = None,
     training: TrainingView | None = None,
 ) -> Starlette:
-    """The whole server as an ASGI application.
+    """The whole server as an ASGI application; `app.state.pool` does its work, and is stopped with it.
 
     Args:
-        styles: name -> style, at least one; the first is the one that is painted at the start.
+        styles: name -> style, at least one; the first is the default.
         port, names, any_address: by which the server may be called, see `Guard`.
-        training: the run that the page shows. None: there is none.
+        token: that everyone must know, see `TokenGate`. None: there is none.
+        training: the training that the page shows. None: there is none.
     """
-    painter = Painter(styles)
-    server = _Server(painter, read_page(), training)
+    pool = StylizePool(styles)
+    server = _Server(pool, read_page(), training)
 
     @contextlib.asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            painter.close()
+            pool.stop()
 
     routes = [
         Route("/api/styles", server.list_styles),
@@ -59,25 +62,29 @@ def build_app(
         Route("/api/styles/{name:path}/network.onnx", server.read_network),
         Route(f"/runtime/{VERSION}/{{name}}", server.read_runtime),
         Route("/api/stylize", server.stylize, methods=["POST"]),
-        WebSocketRoute("/api/paint", server.paint_frames),
+        WebSocketRoute("/api/frames", server.stylize_frames),
         Route("/api/training", server.read_training),
         Route("/api/training/strip.jpg", server.read_strip),
         Route("/{name:path}", server.read_file),
     ]
-    guard = Middleware(Guard, names=tuple(names), port=port, any_address=any_address, most_body_bytes=MOST_BODY_BYTES)
-    handlers = {NstFastError: _explain, HTTPException: _explain}
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=run)
+    middleware = [Middleware(Guard, names=tuple(names), port=port, any_address=any_address)]
+    if token is not None:
+        middleware.append(Middleware(TokenGate, token=token, port=port))
+    handlers = {NstFastError: _explain, HTTPException: _explain, ClientDisconnect: _explain}
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=run)
+    app.state.pool = pool
+    return app
 
 
 class _Server:
     """What the addresses answer."""
 
-    def __init__(self, painter: Painter, files: Mapping[str, StaticFile], training: TrainingView | None) -> None:
+    def __init__(self, pool: StylizePool, files: Mapping[str, StaticFile], training: TrainingView | None) -> None:
         self.training = training
-        self.painter = painter
+        self.pool = pool
         self.files = files
         self.runtime = find_runtime()
-        self.connections = 0
+        self.sessions = Sessions()
 
     async def read_file(self, request: Request) -> Response:
         """A file of the page: out of memory, by its exact name."""
@@ -90,9 +97,9 @@ class _Server:
         return Response(file.content, media_type=file.media_type, headers=headers)
 
     async def list_styles(self, request: Request) -> Response:
-        """Every style with what is known of it."""
+        """Every style with its description and the addresses of its files."""
         styles = []
-        for name, style in self.painter.styles.items():
+        for name, style in self.pool.styles.items():
             folder = f"api/styles/{quote(name, safe='')}/"
             files = {"thumbnail": folder + "thumbnail.jpg", "network": folder + "network.onnx"}
             styles.append({"name": name, **style.about, **files})
@@ -100,15 +107,16 @@ class _Server:
         return JSONResponse({"styles": styles, "runtime": runtime, "training": self.training is not None})
 
     async def read_thumbnail(self, request: Request) -> Response:
-        """What a style makes of the sample photo."""
+        """The sample photo in this style."""
         style = self._find_style(request.path_params["name"])
-        thumbnail = await self.painter.run(lambda: style.thumbnail)
+        thumbnail = await self.pool.run(lambda: style.thumbnail, client_of_scope(request.scope))
         return Response(thumbnail, media_type="image/jpeg", headers={"cache-control": "no-cache"})
 
     async def read_network(self, request: Request) -> Response:
-        """The network as ONNX, for painting in the browser."""
+        """The network as ONNX, which the browser can run."""
         style = self._find_style(request.path_params["name"])
-        return Response(await self.painter.run(lambda: style.onnx), media_type="application/octet-stream")
+        network = await self.pool.run(lambda: style.onnx, client_of_scope(request.scope))
+        return Response(network, media_type="application/octet-stream")
 
     async def read_runtime(self, request: Request) -> Response:
         """A file of onnxruntime-web, by its exact name."""
@@ -125,43 +133,43 @@ class _Server:
         return JSONResponse(self.training.describe(), headers={"cache-control": "no-store"})
 
     async def read_strip(self, request: Request) -> Response:
-        """The photos that are not trained on, above what the network made of them last."""
+        """Photos that are not trained on, above their latest stylized versions."""
         strip = None if self.training is None else self.training.read_strip()
         if strip is None:
             raise HTTPException(404, "there is no strip yet")
         return Response(strip, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     async def stylize(self, request: Request) -> Response:
-        """Paint a picture: the body, or its multipart field `image`."""
+        """Stylize a picture: the body, or its multipart field `image`."""
         query = request.query_params
         if unknown := set(query) - {"style", "size", "format"}:
             raise SettingError(f"parameter {sorted(unknown)[0][:80]!r} is unknown; allowed: style, size, format")
-        style = self._find_style(query["style"]) if "style" in query else next(iter(self.painter.styles.values()))
+        style = self._find_style(query["style"]) if "style" in query else next(iter(self.pool.styles.values()))
         size = _read_size(query.get("size"))
         image_format = query.get("format")
         if image_format not in (None, *FORMATS):
             raise SettingError(f"format {image_format[:80]!r} is unknown; allowed: {', '.join(FORMATS)}")
         data = await _read_image(request)
-        picture = await self.painter.code(lambda: decode_picture(data, max_pixels=MOST_PICTURE_PIXELS))
-        painted = await self.painter.paint_picture(picture, style, size)
-        image_format = image_format or ("jpg" if picture.alpha is None else "png")
-        body = await self.painter.code(lambda: encode_picture(painted, f".{image_format}"))
+        client = client_of_scope(request.scope)
+        body, image_format = await self.pool.stylize_picture(
+            data, style, size, image_format, client, request.is_disconnected
+        )
         return Response(body, media_type=FORMATS[image_format])
 
-    async def paint_frames(self, websocket: WebSocket) -> None:
-        """Paint frame by frame, see `nst_fast.live.frames`."""
-        if self.connections >= MOST_CONNECTIONS:
+    async def stylize_frames(self, websocket: WebSocket) -> None:
+        """Stylize frame by frame, see `nst_fast.live.frames`."""
+        session = self.sessions.open(client_of_scope(websocket.scope))
+        if session is None:
             await websocket.close(1013, "too many pages are open")
             return
-        self.connections += 1
         try:
-            await serve_frames(websocket, self.painter)
+            await serve_frames(websocket, self.pool, session)
         finally:
-            self.connections -= 1
+            self.sessions.close(session)
 
     def _find_style(self, name: str) -> Style:
         try:
-            return self.painter.find_style(name)
+            return self.pool.find_style(name)
         except SettingError as error:
             raise HTTPException(404, str(error)) from error
 
@@ -179,16 +187,18 @@ async def _read_image(request: Request) -> bytes:
 def _read_size(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 16 <= int(text) <= 8192):
-        raise SettingError(f"size {text[:80]!r} is not allowed; give the long side in pixels, 16 to 8192")
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and MIN_SIZE <= int(text) <= MAX_SIZE):
+        raise SettingError(f"size {text[:80]!r} is not allowed; give the long side in pixels, {MIN_SIZE} to {MAX_SIZE}")
     return int(text)
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     """One line that says what was wrong."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # which nobody reads
     if isinstance(error, HTTPException):
         return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError | StoppingError):
         return PlainTextResponse(f"{error}\n", 503, headers={"retry-after": "2"})
     if isinstance(error, ImageError):
         return PlainTextResponse(f"{error}\n", 422)

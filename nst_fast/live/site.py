@@ -1,12 +1,12 @@
-"""The page as a folder of files that any web host can serve: everything is painted in the visitor's browser."""
+"""The page as a folder of files for any web host: pictures are stylized in the visitor's browser."""
 
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nst_fast.atomic_files import replace_atomically
 from nst_fast.errors import OutputError, SettingError
+from nst_fast.files.atomic import replace_atomically
 from nst_fast.live.gallery import Style
 from nst_fast.live.guard import CONTENT_SECURITY_POLICY
 from nst_fast.live.static_files import PAGE, read_page
@@ -25,7 +25,7 @@ def export_site(folder: Path, styles: Iterable[Style]) -> None:
     """Write the page, the networks as ONNX, their thumbnails and onnxruntime-web.
 
     Args:
-        folder: new, empty, or that of an earlier export, which is replaced file by file.
+        folder: new, empty, or of an earlier export, which is replaced file by file.
 
     Raises:
         SettingError: onnxruntime-web has not been fetched.
@@ -33,7 +33,7 @@ def export_site(folder: Path, styles: Iterable[Style]) -> None:
     """
     runtime = find_runtime()
     if not runtime:
-        raise SettingError("a site needs onnxruntime-web, which is fetched once: add --fetch-runtime")
+        raise SettingError("a site needs onnxruntime-web, which is not here yet; call fetch_runtime first")
     if folder.exists() and not (folder.is_dir() and ((folder / LIST).is_file() or not any(folder.iterdir()))):
         raise OutputError(f"{folder} holds something else already; give a new or empty folder")
     for name, file in read_page().items():
@@ -61,7 +61,7 @@ def _without_server(page: bytes) -> bytes:
 
 
 def _slug(name: str, taken: set[str]) -> str:
-    """A file name that every host takes, and that no other style of the site has."""
+    """A file name that every host accepts, and that no other style of the site has."""
     base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "style"
     slug, number = base, 2
     while slug in taken:

@@ -1,4 +1,4 @@
-"""The files of the page, read once: what is asked for by name is looked up here, never on the disk."""
+"""The files of the page, read once: names in requests are looked up here, never on the disk."""
 
 import dataclasses
 import hashlib

@@ -1,13 +1,13 @@
 """The fixed loss networks with named taps: VGG-16 and VGG-19 (Simonyan and Zisserman 2014, arXiv 1409.1556), and
-`compact`, a small network of the same make that was distilled from VGG-19 and stands in for it.
+`compact`, a small network of the same kind that was distilled from VGG-19 and can replace it.
 
-The taps of `compact` are emitted in VGG's metric. With P the projection by which the distillation predicts VGG's
-activations v from the network's own activations s (v ~ P s), and P = Q R with orthonormal columns of Q,
+The taps of `compact` return activations in VGG's metric. Let P be the projection with which the distillation predicts
+VGG's activations v from the network's own activations s (v ~ P s), and P = Q R with orthonormal columns of Q. Then
 
     |P s - P t|^2 = |R s - R t|^2      and      |P G P^T - P H P^T|_F = |R G R^T - R H R^T|_F
 
-for any s, t, and any Gram matrices G, H. So a tap gives R s, which has as many channels as s, and the content and
-style losses of these are those of VGG's predicted activations.
+for any s, t, and any Gram matrices G, H. So a tap returns R s, which has as many channels as s, and the content and
+style losses of R s are those of VGG's predicted activations.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ from nst_fast.errors import ImageError, SettingError, nearest_name
 
 
 class Architecture(NamedTuple):
-    """Blocks of 3x3 convolutions, each with a ReLU; max pooling halves the sides between two blocks."""
+    """Blocks of 3x3 convolutions, each followed by a ReLU; pooling halves the sides between two blocks."""
 
     convolutions_per_block: tuple[int, ...]
     channels_per_block: tuple[int, ...]
-    # The convolutions at the start of a block that have no tap, since nothing in VGG is comparable with them.
+    # How many convolutions at the start of each block have no tap, since nothing in VGG corresponds to them.
     without_tap: tuple[int, ...]
 
 
@@ -35,22 +35,22 @@ ARCHITECTURES = {
     "compact": Architecture((1, 2, 3, 3), (24, 48, 96, 160), (0, 1, 1, 2)),
 }
 
-# What the first convolution expects for an image in [0, 1]: subtract the mean, divide by the deviation.
-INPUT_NORMALISATIONS = {
+# How to prepare an image in [0, 1] for the first convolution: subtract the mean, divide by the deviation.
+INPUT_NORMALIZATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    # torchvision's IMAGENET1K_FEATURES: the original Caffe weights, colours in 0..255 with only the mean taken off.
+    # torchvision's IMAGENET1K_FEATURES: the original Caffe weights, for colors in 0..255 with only the mean subtracted.
     "caffe": ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
 }
 
 
 class Convolution(NamedTuple):
-    """One 3x3 convolution: its tap, its place in `features` of torchvision's format, its channels, its stride."""
+    """One 3x3 convolution: its tap, its index in `features` of torchvision's format, its channels, its stride."""
 
     tap: str | None
     features_index: int
     in_channels: int
     out_channels: int
-    stride: int  # input pixels between two neighbouring activations
+    stride: int  # in pixels of the image, between two neighboring activations
     pool_before: bool
 
 
@@ -80,7 +80,7 @@ def list_convolutions(architecture: str) -> list[Convolution]:
             )
             in_channels = out_channels
             features_index += 2  # the convolution and its ReLU
-        features_index += 1  # the pooling that ends the block
+        features_index += 1  # the pooling after the block
     return convolutions
 
 
@@ -90,7 +90,7 @@ def list_taps(architecture: str) -> list[str]:
 
 
 def check_taps(architecture: str, taps: Iterable[str]) -> None:
-    """Raises SettingError, with the list of taps, if one of `taps` does not exist or there is none."""
+    """Raise SettingError, with the list of taps, if one of `taps` does not exist or `taps` is empty."""
     known = list_taps(architecture)
     taps = list(taps)
     if not taps:
@@ -103,39 +103,39 @@ def check_taps(architecture: str, taps: Iterable[str]) -> None:
 
 
 class LossNetwork(nn.Module):
-    """A fixed network that gives the activations at named taps; cut after the deepest of them.
+    """A fixed network that returns the activations at named taps. It ends after the deepest of them.
 
-    Its weights never collect gradients; gradients with respect to the image pass through it.
+    Its weights have no gradients; gradients with respect to the image pass through it.
 
     Args:
         architecture: a key of ARCHITECTURES.
-        taps: the taps that will ever be asked for, such as `relu3_2`; what lies deeper is not built.
-        pooling: `max` as trained, or `average`, which Gatys et al. 2016 (section 2) found to give smoother pictures.
-        input_normalisation: a key of INPUT_NORMALISATIONS; it belongs to the weights.
+        taps: all taps that you will ask for, such as `relu3_2`; deeper layers are not built.
+        pooling: `max` as trained, or `average`, which Gatys et al. 2016 (section 2) found to give smoother images.
+        input_normalization: a key of INPUT_NORMALIZATIONS: the one that the weights were trained with.
 
     Raises:
-        SettingError: unknown architecture, tap, pooling or normalisation.
+        SettingError: unknown architecture, tap, pooling or normalization.
     """
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(
-        self, architecture: str, taps: Iterable[str], pooling: str = "max", input_normalisation: str = "imagenet"
+        self, architecture: str, taps: Iterable[str], pooling: str = "max", input_normalization: str = "imagenet"
     ) -> None:
         super().__init__()
         taps = list(taps)
         check_taps(architecture, taps)
         if pooling not in ("max", "average"):
             raise SettingError(f"pooling {pooling!r} is unknown; allowed: max, average")
-        if input_normalisation not in INPUT_NORMALISATIONS:
+        if input_normalization not in INPUT_NORMALIZATIONS:
             raise SettingError(
-                f"input_normalisation {input_normalisation!r} is unknown; allowed: {', '.join(INPUT_NORMALISATIONS)}"
+                f"input_normalization {input_normalization!r} is unknown; allowed: {', '.join(INPUT_NORMALIZATIONS)}"
             )
         self.architecture = architecture
         self.pooling = pooling
-        self.input_normalisation = input_normalisation
-        self.weights_name = "uninitialised"
+        self.input_normalization = input_normalization
+        self.weights_name = "uninitialized"
         every = list_convolutions(architecture)
         depth = max(i for i, convolution in enumerate(every) if convolution.tap in taps)
         self.convolutions = every[: depth + 1]
@@ -148,7 +148,7 @@ class LossNetwork(nn.Module):
                 if architecture == "compact" and c.tap is not None
             }
         )
-        mean, deviation = INPUT_NORMALISATIONS[input_normalisation]
+        mean, deviation = INPUT_NORMALIZATIONS[input_normalization]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
@@ -156,28 +156,28 @@ class LossNetwork(nn.Module):
 
     @property
     def taps(self) -> list[str]:
-        """The taps that can be asked for, from shallow to deep."""
+        """The taps that you can ask for, from shallow to deep."""
         return [convolution.tap for convolution in self.convolutions if convolution.tap is not None]
 
     def forward(self, image: Tensor, taps: Iterable[str]) -> Mapping[str, Tensor]:
-        """The activations at `taps`; nothing deeper than the deepest of them is computed.
+        """The activations at `taps`. Layers deeper than the deepest of them are not computed.
 
         Args:
             image: shape (B, 3, H, W), RGB in [0, 1].
-            taps: names out of `self.taps`.
+            taps: some of `self.taps`.
 
         Returns:
             For each tap a tensor of shape (B, C, H // stride, W // stride); of a VGG non-negative.
 
         Raises:
-            SettingError: a tap that this network was not built with.
+            SettingError: a tap that this network was not built for.
             ImageError: the image is smaller than one activation of the deepest tap.
         """
         activations = self.activate(image, taps)
         return {tap: self.metrics[tap](hidden) for tap, hidden in activations.items()} if self.metrics else activations
 
     def activate(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
-        """As `forward`, but of `compact` the activations themselves, non-negative, instead of their metric."""
+        """Like `forward`, but for `compact` the network's own activations, non-negative, not those in VGG's metric."""
         wanted = set(taps)
         if unknown := wanted - set(self.taps):
             raise SettingError(f"tap {min(unknown)!r} was not built; this loss network has {', '.join(self.taps)}")
@@ -185,7 +185,7 @@ class LossNetwork(nn.Module):
         stride = max(c.stride for c in self.convolutions if c.tap in wanted)
         if min(height, width) < stride:
             raise ImageError(
-                f"a picture of {width}x{height} pixels is too small for the deepest tap asked for; "
+                f"an image of {width} x {height} pixels is too small for the deepest tap asked for; "
                 f"each side must be at least {stride} pixels"
             )
         pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
@@ -194,7 +194,7 @@ class LossNetwork(nn.Module):
         for convolution, layer in zip(self.convolutions, self.layers, strict=True):
             if convolution.pool_before:
                 hidden = pool(hidden, 2)
-            # In place: a convolution's gradient needs its input, never its output.
+            # In place, since the gradient of a convolution needs its input but not its output.
             hidden = F.relu_(layer(hidden))
             if convolution.tap is not None and convolution.tap in wanted:
                 activations[convolution.tap] = hidden

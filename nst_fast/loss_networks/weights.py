@@ -1,9 +1,11 @@
-"""Where a loss network's weights come from: torchvision's download, what is shipped, a file, or a random draw."""
+"""Where a loss network's weights come from: torchvision's download, a shipped file, your file, or a random draw."""
 
+import dataclasses
 import http.client
+import logging
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError, WeightsError
+from nst_fast.files.shipped import checkpoint_folders
 from nst_fast.loss_networks.network import LossNetwork
-from nst_fast.shipped import checkpoint_folders
+from nst_fast.settings.networks import LossNetworkSettings
 
-# The words that `weights` takes beside a file's path.
+_log = logging.getLogger(__name__)
+
+# Each may name a file in torchvision's format, which is then used in place of a download.
+WEIGHT_VARIABLES = {"vgg16": "NST_FAST_VGG16_WEIGHTS", "vgg19": "NST_FAST_VGG19_WEIGHTS"}
+# The words that `weights` may be, besides the path of a file.
 IMAGENET_RELEASES = {
     "imagenet": {"vgg16": "IMAGENET1K_V1", "vgg19": "IMAGENET1K_V1"},
     # The original Caffe weights; torchvision has them for VGG-16 only.
@@ -31,31 +38,31 @@ def build_loss_network(
     taps: list[str],
     weights: str | Path = "imagenet",
     pooling: str = "max",
-    input_normalisation: str | None = None,
+    input_normalization: str | None = None,
     seed: int = 0,
 ) -> LossNetwork:
     """A loss network with its weights loaded, on the CPU, in float32.
 
     Args:
-        name: `vgg16`, `vgg19`, or `compact`, the small stand-in for VGG-19 that comes with the program.
-        taps: the taps that will be asked for; the network is cut after the deepest.
+        name: `vgg16`, `vgg19`, or `compact`, the small substitute for VGG-19 that ships with nst-fast.
+        taps: the taps you will ask for; the network ends after the deepest.
         weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `imagenet_features` (VGG-16 only: the
-            original Caffe weights as torchvision gives them), `shipped` (`compact` only), `random` (seeded; He et al.
+            original Caffe weights as torchvision has them), `shipped` (`compact` only), `random` (seeded; He et al.
             2016, arXiv 1606.04801), or the path of a torchvision-format `.pth` or `.safetensors` file, which may end
-            at the deepest tap.
+            at the deepest tap. A file named in WEIGHT_VARIABLES replaces a download.
         pooling: `max` or `average`.
-        input_normalisation: `imagenet` or `caffe` (colours in 0..255); None takes the one of the release, and
-            `imagenet` for a file.
-        seed: of the random draw.
+        input_normalization: `imagenet` or `caffe` (colors in 0..255); None: that of the release, and `imagenet` for a
+            file.
+        seed: of the random weights.
 
     Raises:
         SettingError: unknown name, tap or pooling, or a release that does not exist for this network.
         WeightsError: no file, a file that lacks a needed layer or does not fit, or no internet.
     """
-    word = str(weights)
-    if input_normalisation is None:
-        input_normalisation = "caffe" if word == "imagenet_features" else "imagenet"
-    network = LossNetwork(name, taps, pooling, input_normalisation)
+    word = find_weights(name, str(weights))
+    if input_normalization is None:
+        input_normalization = "caffe" if word == "imagenet_features" else "imagenet"
+    network = LossNetwork(name, taps, pooling, input_normalization)
     if word in IMAGENET_RELEASES:
         _load_release(network, word)
     elif word == "shipped":
@@ -63,59 +70,70 @@ def build_loss_network(
     elif word == "random":
         _draw_random_weights(network, seed)
     else:
-        _load_file(network, Path(os.path.expanduser(weights)))
+        _load_file(network, Path(os.path.expanduser(word)))
     return network
 
 
 def load_loss_network(
-    name: str,
-    taps: list[str],
-    weights: str,
-    pooling: str,
-    input_normalisation: str | None,
-    seed: int,
-    device: torch.device,
+    settings: LossNetworkSettings, taps: Iterable[str], *, seed: int, device: torch.device
 ) -> LossNetwork:
-    """`build_loss_network` on the device, without a trace in torch's random state."""
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get theirs
+    """The loss network of the settings, on the device. Torch's random state stays as it is.
+
+    Raises:
+        SettingError, WeightsError: see `build_loss_network`.
+    """
+    with torch.random.fork_rng(devices=[]):  # layers draw weights before they are given theirs
         loss_network = build_loss_network(
-            name, taps=taps, weights=weights, pooling=pooling, input_normalisation=input_normalisation, seed=seed
+            settings.name,
+            taps=list(taps),
+            weights=settings.weights,
+            pooling=settings.pooling,
+            input_normalization=settings.input_normalization,
+            seed=seed,
         )
     return loss_network.to(device)
 
 
-def choose_loss_network(name: str, weights: str, say: Callable[[str], None]) -> tuple[str, str]:
-    """The name and the weights that `auto` stands for; every other name is given back as it is.
+def choose_loss_network(settings: LossNetworkSettings) -> LossNetworkSettings:
+    """The settings with nothing left to decide: `auto` is replaced by a name, and a download by the file to use.
 
-    That is VGG-19 wherever its weights can be had, in a file or by torchvision's download; else, and this is said,
-    the compact network that comes with the program.
+    `auto` is VGG-19 if its weights are available, as a file or by torchvision's download. Else it is the compact loss
+    network, and a log message says so.
 
     Raises:
         SettingError: weights that are not those of a VGG.
     """
-    if name != "auto":
-        return name, weights
-    if weights == "imagenet":
-        try:
-            load_loss_network("vgg19", ["relu1_1"], weights, "max", None, 0, torch.device("cpu"))
-        except WeightsError:
-            say(
-                "no weights of VGG-19 are to be had here: training with the compact loss network that comes with the "
-                "program (loss_network.weights=FILE names a torchvision-format file of VGG-19)"
-            )
-            return "compact", "shipped"
-    return "vgg19", weights
+    if settings.name != "auto":
+        return dataclasses.replace(settings, weights=find_weights(settings.name, settings.weights))
+    settings = dataclasses.replace(settings, name="vgg19", weights=find_weights("vgg19", settings.weights))
+    if settings.weights != "imagenet":
+        return settings
+    try:
+        load_loss_network(LossNetworkSettings(name="vgg19"), ["relu1_1"], seed=0, device=torch.device("cpu"))
+    except WeightsError:
+        _log.warning(
+            "no VGG-19 weights available: training with the compact loss network that ships with nst-fast (set "
+            "loss_network.weights to a file with the weights of VGG-19 in torchvision's format)"
+        )
+        return dataclasses.replace(settings, name="compact", weights="shipped")
+    return settings
+
+
+def find_weights(name: str, weights: str) -> str:
+    """`weights`, or the file to use in place of that download: the one that the environment variable names."""
+    variable = WEIGHT_VARIABLES.get(name, "")
+    return os.environ.get(variable, weights) if weights in IMAGENET_RELEASES else weights
 
 
 def _find_shipped(name: str) -> Path:
     if name != "compact":
-        raise SettingError(f"loss_network.weights=shipped does not exist for {name}; it does for compact")
+        raise SettingError(f"weights 'shipped' of loss network {name} do not exist; they do for compact")
     for folder in checkpoint_folders():
         if os.path.isfile(folder / SHIPPED_COMPACT):
             return folder / SHIPPED_COMPACT
     raise WeightsError(
-        f"{Path('checkpoints') / SHIPPED_COMPACT} is missing from this copy of the program; get it anew, or give "
-        f"loss_network=vgg19"
+        f"{Path('checkpoints') / SHIPPED_COMPACT} is missing from this installation; install nst-fast again, or choose "
+        f"loss_network vgg19"
     )
 
 
@@ -126,16 +144,16 @@ def _load_release(network: LossNetwork, word: str) -> None:
     releases = IMAGENET_RELEASES[word]
     if network.architecture not in releases:
         raise SettingError(
-            f"loss_network.weights={word} does not exist for {network.architecture}; it does for {', '.join(releases)}"
+            f"weights {word!r} of loss network {network.architecture} do not exist; they do for {', '.join(releases)}"
         )
     release = get_model_weights(network.architecture)[releases[network.architecture]]
     try:
         state = release.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, http.client.HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(
-            f"the weights of {network.architecture} could not be downloaded ({_one_line(error)}); three ways out: "
-            f"connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or .safetensors), "
-            f"or loss_network=compact, which comes with the program"
+            f"the weights of {network.architecture} could not be downloaded ({_one_line(error)}); connect to the "
+            f"internet once, set loss_network.weights to a file (torchvision-format .pth or .safetensors), or choose "
+            f"loss_network compact, which ships with nst-fast"
         ) from error
     _fill(network, state, f"torchvision's {release}")
     network.weights_name = f"torchvision {release.name}"
@@ -188,7 +206,7 @@ def _fill(network: LossNetwork, state: dict[str, Any], source: str) -> None:
             )
         value = state[key]
         if not isinstance(value, Tensor):
-            raise WeightsError(f"{source} has a {type(value).__name__} as {key}, not a tensor; get the file anew")
+            raise WeightsError(f"{source} has a {type(value).__name__} as {key}, not a tensor; get the file again")
         if value.shape != parameter.shape:
             raise WeightsError(
                 f"{source} has {key} of shape {tuple(value.shape)}, {network.architecture} needs "
@@ -197,11 +215,11 @@ def _fill(network: LossNetwork, state: dict[str, Any], source: str) -> None:
         with torch.no_grad():
             parameter.copy_(value)
         if not torch.isfinite(parameter).all():
-            raise WeightsError(f"{source} has values in {key} that are not finite; get the file anew")
+            raise WeightsError(f"{source} has values in {key} that are not finite; get the file again")
 
 
 def _draw_random_weights(network: LossNetwork, seed: int) -> None:
-    """He et al. 2015 initialisation, seeded: activations keep their scale through the ReLUs."""
+    """He et al. 2015 initialization, seeded: activations keep their scale through the ReLUs."""
     generator = torch.Generator().manual_seed(seed)
     # From shallow to deep, so that a tap's activations do not depend on which deeper taps were asked for.
     for layer in network.layers:

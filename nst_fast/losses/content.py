@@ -1,4 +1,4 @@
-"""The content loss: how far the activations of the painted picture are from those of the photo."""
+"""The content loss: how far the activations of the stylized image are from those of the photo."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,37 +6,39 @@ import torch
 from torch import Tensor
 
 from nst_fast.errors import ImageError
-from nst_fast.losses.normalisation import check_normalisation, in_full_precision
+from nst_fast.losses.scaling import check_scaling, in_full_precision
 
 
-def content_loss(
-    features: Tensor, target: Tensor, normalisation: str = "relative", feature_variance: float = 1.0
-) -> Tensor:
+def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", feature_variance: float = 1.0) -> Tensor:
     """The content loss of one tap, averaged over the batch.
 
     With F the features and P the target, both (C, H, W):
 
     - `gatys`: 1/2 * sum (F - P)^2 (Gatys et al. 2016, equation 1);
     - `johnson`: 1/(C*H*W) * sum (F - P)^2 (Johnson et al. 2016, equation 2);
-    - `relative`: as `johnson`, divided by `feature_variance`. 1 is the loss of a picture whose activations are
-      everywhere the average of all photos. The variance belongs to the loss network and the tap, never to
-      one picture: a flat sky would blow it up.
+    - `relative`: as `johnson`, divided by `feature_variance`. An image whose activations are everywhere the average of
+      all photos has a loss of 1. The variance belongs to the loss network and the tap, never to one photo: a flat sky
+      would blow the loss up.
 
     Args:
-        features: shape (B, C, H, W), of the painted pictures.
+        features: shape (B, C, H, W), of the stylized images.
         target: the same shape, of the photos.
-        feature_variance: from `measure_feature_variance`; used by `relative` alone.
+        scaling: `relative`, `gatys` or `johnson`.
+        feature_variance: from `measure_feature_variance`; only `relative` uses it.
+
+    Raises:
+        SettingError: an unknown scaling.
 
     Returns:
         A scalar in at least float32.
     """
-    check_normalisation(normalisation)
+    check_scaling(scaling)
     with torch.autocast(features.device.type, enabled=False):
         difference = in_full_precision(features) - in_full_precision(target)
-        if normalisation == "gatys":
+        if scaling == "gatys":
             return 0.5 * difference.square().sum() / features.shape[0]
         mean_square = difference.square().mean()
-        return mean_square / feature_variance if normalisation == "relative" else mean_square
+        return mean_square / feature_variance if scaling == "relative" else mean_square
 
 
 @torch.no_grad()
@@ -47,8 +49,9 @@ def measure_feature_variance(
 
     Args:
         loss_network: called as `loss_network(images, taps)`.
-        photos: batches of shape (B, 3, H, W), RGB in [0, 1], on the loss network's device; all positions weigh alike.
-        taps: which.
+        photos: batches of shape (B, 3, H, W), RGB in [0, 1], on the loss network's device; every position counts the
+            same.
+        taps: their names.
 
     Returns:
         For each tap a positive number.

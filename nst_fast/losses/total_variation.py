@@ -1,30 +1,34 @@
-"""Total variation: how rough a picture is from one pixel to the next."""
+"""Total variation: how much an image changes from one pixel to the next."""
 
 import torch
 from torch import Tensor
 
-from nst_fast.losses.normalisation import check_normalisation, in_full_precision
+from nst_fast.losses.scaling import check_scaling, in_full_precision
 
 
-def total_variation(image: Tensor, normalisation: str = "relative") -> Tensor:
-    """The squared differences of neighbouring pixels, averaged over the batch.
+def total_variation(image: Tensor, scaling: str = "relative") -> Tensor:
+    """The squared differences of neighboring pixels, averaged over the batch.
 
-    - `gatys`, `johnson`: their sum over a picture (Mahendran and Vedaldi 2015, equation 7, beta = 2, which is what
+    - `gatys`, `johnson`: their sum over an image (Mahendran and Vedaldi 2015, equation 7, beta = 2, which is what
       Johnson et al. 2016 use);
-    - `relative`: their mean over the differences taken, so that one weight means the same at every size.
+    - `relative`: their mean, so that one weight means the same at every size.
 
     Args:
         image: shape (B, 3, H, W), RGB in [0, 1].
+        scaling: `relative`, `gatys` or `johnson`.
 
     Returns:
-        A scalar in at least float32; 0 for a picture of one pixel.
+        A scalar in at least float32; 0 for an image of one pixel.
+
+    Raises:
+        SettingError: an unknown scaling.
     """
-    check_normalisation(normalisation)
+    check_scaling(scaling)
     with torch.autocast(image.device.type, enabled=False):
         image = in_full_precision(image)
         down = (image[..., 1:, :] - image[..., :-1, :]).square().sum()
         across = (image[..., 1:] - image[..., :-1]).square().sum()
-        if normalisation == "relative":
+        if scaling == "relative":
             batch, channels, height, width = image.shape
             differences = batch * channels * ((height - 1) * width + height * (width - 1))
             return (down + across) / max(differences, 1)

@@ -1,7 +1,8 @@
-"""Training: one image transformation network for one painting, against a fixed loss network."""
+"""Training: one image transformation network for one style image, against a fixed loss network."""
 
 import contextlib
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -10,33 +11,37 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from nst_fast.data.sampler import iterate_batches
-from nst_fast.device import choose_device
 from nst_fast.errors import SettingError, TrainingError
-from nst_fast.interruption import Interruption
+from nst_fast.files.interruption import Interruption
+from nst_fast.files.overwrites import check_overwrites, is_same_file
 from nst_fast.loss_networks.weights import choose_loss_network
 from nst_fast.losses.perceptual import measure_losses
 from nst_fast.memory import keep_freed_memory
-from nst_fast.run_state import check_same_recipe, load_state
-from nst_fast.training.preparation import find_inputs, gather_material
-from nst_fast.training.recipe import Recipe
+from nst_fast.networks.checkpoint_header import find_checkpoint
+from nst_fast.networks.torch_network import StyleNetwork
+from nst_fast.runs.device import choose_device
+from nst_fast.runs.saved_run import STATE_FILE, SavedRun
+from nst_fast.settings.values import as_plain_values
+from nst_fast.training.preparation import Inputs, find_inputs, prepare_material
 from nst_fast.training.result_file import ResultFile
-from nst_fast.training.run import STATE_FILE, Run, choose_autocast_type
-from nst_fast.training.run_log import RunLog
-from nst_fast.transform_nets import TransformNet
+from nst_fast.training.run import TrainingRun, choose_autocast_type
+from nst_fast.training.run_log import STRIP_FILE, STRIPS_FOLDER, RunLog
+from nst_fast.training.settings import TrainSettings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run leaves.
+    """What a finished training leaves.
 
     Attributes:
-        checkpoint: the file that paints.
-        held_out: the losses on photos that were not trained on, as the checkpoint has them; empty if there were none.
-        steps: done in all.
-        seconds: that this call took.
+        checkpoint: the file to stylize with.
+        held_out: the losses on photos that were not trained on, as in the checkpoint; empty if there were none.
+        steps: number of steps, earlier calls included.
+        seconds: duration of this call.
     """
 
     checkpoint: Path
@@ -45,194 +50,155 @@ class TrainingResult:
     seconds: float
 
 
-def train(
-    style: str | Path,  # the painting, a picture file
-    content: str | Path,  # the folder of photos, searched recursively
-    output: str | Path,  # the run's folder
-    recipe: Recipe | None = None,  # None: Recipe()
-    *,
-    init: str | Path | None = None,  # a shipped style or a checkpoint to start from; None: random weights
-    name: str | None = None,  # of the style and of the checkpoint's file; None: the painting's file name
-    about: Mapping[str, Any] | None = None,  # title, artist, year of the painting, where known
-    device: str | None = None,  # cpu, cuda, mps; None: the best there is
-    precision: str = "auto",  # fp32, bf16, fp16; auto: bf16 on CUDA, else fp32
-    channels_last: bool = True,  # the layout of the tensors in memory
-    compile: bool = False,  # torch.compile: minutes at the start, then faster steps
-    workers: int | None = None,  # processes that read photos where these do not fit into memory; None: by the cores
-    photo_memory_gib: float = 4.0,  # photos are kept in memory up to this much
-    checkpoint_dtype: str = "fp16",  # of the weights in the checkpoint; or fp32
-    log_every_steps: int = 10,
-    save_every_steps: int = 100,
-    strip_every_steps: int = 200,
-    overwrite: bool = False,  # begin anew, whatever is in `output`
-    show_progress: bool = True,
-    say: Callable[[str], None] = tqdm.write,  # takes each line that is said to the user
-    watch: Callable[["Moment"], None] | None = None,  # called at the start and every `log_every_steps`
-) -> TrainingResult:
-    """Train one network for one painting and write its checkpoint, `output/NAME.safetensors`.
-
-    The state is written every `save_every_steps` and on Ctrl-C or SIGTERM. The same call again goes on from it, and
-    ends in the very weights of a run that was never cut (same machine and device).
-
-    Raises:
-        SettingError: a setting that is not allowed.
-        ImageError: the painting cannot be read, or too few of the photos.
-        CheckpointError: `init` is neither a shipped style nor a checkpoint.
-        WeightsError: the loss network's weights cannot be had.
-        TrainingError: the folder holds a run of another recipe, or the loss diverged; the last good state is kept.
-        OutputError: the folder cannot be written.
-        KeyboardInterrupt: after Ctrl-C, once everything is saved (SystemExit after SIGTERM).
-    """
-    began = time.monotonic()
-    recipe, folder = recipe or Recipe(), Path(output)
-    result_file = ResultFile(folder, name or Path(style).stem, about or {}, checkpoint_dtype)
-    cadence = Cadence(log_every_steps, save_every_steps, strip_every_steps)
-    if workers is not None and workers < 0:
-        raise SettingError(f"workers is {workers}; it must be at least 0")
-    chosen_device = choose_device(device)
-    if chosen_device.type == "cpu":
-        keep_freed_memory(of_any_size=True)
-    autocast_type = choose_autocast_type(precision, chosen_device)
-
-    inputs = find_inputs(recipe, Path(style), Path(content), init, say)
-    loss_network, weights = choose_loss_network(recipe.loss_network, recipe.weights, say)
-    recipe = dataclasses.replace(recipe, loss_network=loss_network, weights=weights)
-    identity = {**recipe.as_plain_values(), **inputs.identity}
-    steps_done = None if overwrite else _find_steps_done(folder, identity)
-    finished = result_file.read_finished(recipe.steps) if steps_done == recipe.steps else None
-    if finished is not None:
-        say(f"{folder} holds this very run, finished: nothing to do (overwrite=true begins anew)")
-        return TrainingResult(result_file.path, finished.get("held_out", {}), recipe.steps, time.monotonic() - began)
-
-    number_type = str(autocast_type or torch.float32).removeprefix("torch.")
-    say(f"training {recipe.transform_net} for {recipe.steps} steps on {chosen_device} in {number_type}")
-    material = gather_material(
-        recipe,
-        inputs,
-        chosen_device,
-        channels_last=channels_last,
-        photo_memory_gib=photo_memory_gib,
-        show_progress=show_progress,
-        say=say,
-    )
-    run = Run(
-        recipe,
-        identity,
-        material.loss,
-        folder,
-        opening_loss=material.opening_loss,
-        initial=inputs.initial,
-        device=chosen_device,
-        autocast_type=autocast_type,
-        channels_last=channels_last,
-        compile=compile,
-    )
-    if steps_done is None:
-        run.save()  # a good state to fall back on, and a folder that cannot be written is found now
-    else:
-        run.restore()
-        say(f"going on with the run in {folder} at step {run.step} of {recipe.steps}")
-
-    batches = iterate_batches(
-        material.photos,
-        crop_size=recipe.crop_size,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        steps=range(run.step, recipe.steps),
-        workers=(os.cpu_count() or 1) if workers is None else workers,
-    )
-    log = RunLog(folder, run.step, recipe.steps, material.strip, show_progress=show_progress)
-    interruption = _take_steps_or_go_back(run, batches, log, cadence, result_file, watch or (lambda moment: None))
-    held_out_losses = _finish(run, interruption, result_file, inputs.style_image, material.held_out, say)
-    return TrainingResult(result_file.path, held_out_losses, run.step, time.monotonic() - began)
-
-
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """What can be seen of a run while it goes on.
+    """What you can see of a training while it runs.
 
     Attributes:
-        step: done so far, of `steps`.
-        terms: the mean losses since the last moment; empty at the start.
-        network: the averaged one; it goes on changing, so what is kept must be a copy.
+        step: number of steps done.
+        steps: number of steps of the whole training.
+        terms: the mean loss terms since the last moment; empty at the start.
+        network: with the averaged weights. It changes as training continues, so copy what you want to keep.
     """
 
     step: int
     steps: int
     terms: Mapping[str, float]
-    network: TransformNet
+    network: StyleNetwork
 
 
-@dataclasses.dataclass(frozen=True)
-class Cadence:
-    """What happens every so many steps."""
+def train(settings: TrainSettings, *, on_moment: Callable[[Moment], None] | None = None) -> TrainingResult:
+    """Train one network for one style image, and write its checkpoint FOLDER/NAME.safetensors.
 
-    log: int
-    save: int
-    strip: int
+    The state is saved every `save_every_steps` steps, and on Ctrl-C or SIGTERM. Call again with the same settings to
+    resume. An interrupted training ends in the very same weights as an uninterrupted one on the same machine and
+    device.
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise SettingError(f"{field.name}_every_steps is {getattr(self, field.name)}; it must be at least 1")
+    Args:
+        settings: see `TrainSettings`, and `TrainSettings.build` for presets.
+        on_moment: called at the start and every `log_every_steps` steps, for instance to show the progress.
+
+    Raises:
+        SettingError: a setting that is not allowed.
+        ImageError: the style image, or nearly all photos, cannot be read.
+        CheckpointError: `init` is neither a shipped style nor a checkpoint.
+        WeightsError: the weights of the loss network are not available.
+        TrainingError: the folder holds a run with other settings, another process trains in it, or the loss diverged;
+            the last good state is kept.
+        OutputError: the folder cannot be written.
+        KeyboardInterrupt: after Ctrl-C, once everything is saved (SystemExit after SIGTERM).
+    """
+    began = time.monotonic()
+    if settings.live and on_moment is None:
+        raise SettingError("live is for the command line, which serves the page; in Python pass on_moment instead")
+    device = choose_device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory(of_any_size=True)
+    result_file = ResultFile(settings)
+    _check_outputs(settings, result_file)
+    inputs = find_inputs(settings)
+    settings = dataclasses.replace(settings.fill_in(), loss_network=choose_loss_network(settings.loss_network))
+    identity = {**as_plain_values(settings, result_only=True), **inputs.identity}
+    with SavedRun(settings.folder, identity) as saved_run:
+        state = saved_run.find_state(overwrite=settings.overwrite)
+        steps_done = None if state is None else state["step"]
+        finished = result_file.read_finished() if steps_done == settings.steps else None
+        if finished is not None:
+            _log.info(f"{settings.folder} holds this very run, finished: nothing to do (set overwrite to start over)")
+            held_out_losses = finished["held_out"]
+        else:
+            held_out_losses = _train(settings, inputs, saved_run, steps_done, device, on_moment or (lambda _: None))
+    return TrainingResult(result_file.path, held_out_losses, settings.steps, time.monotonic() - began)
 
 
-def _find_steps_done(folder: Path, identity: Mapping[str, Any]) -> int | None:
-    """The steps that are done of the run in `folder`, which is this very one; None if there is none."""
-    # os.path, since Path.exists raises for a name too long; what is wrong with a folder is said when it is written to.
-    if not os.path.exists(folder / STATE_FILE):
-        return None
-    state = load_state(folder / STATE_FILE)
-    check_same_recipe(state["recipe"], dict(identity), folder)
-    return state["step"]
+def _check_outputs(settings: TrainSettings, result_file: ResultFile) -> None:
+    """Refuse a run that would write over its own inputs."""
+    folder = settings.folder
+    if is_same_file(settings.content, folder):
+        raise SettingError(f"output {str(folder)!r} is the folder of photos; choose another output")
+    initial = [] if settings.init is None else [find_checkpoint(settings.init)]
+    outputs = [folder / name for name in (STATE_FILE, STRIP_FILE, STRIPS_FOLDER)]
+    check_overwrites([settings.style, *initial], [*outputs, result_file.path])
+
+
+def _train(
+    settings: TrainSettings,
+    inputs: Inputs,
+    saved_run: SavedRun,
+    steps_done: int | None,
+    device: torch.device,
+    on_moment: Callable[[Moment], None],
+) -> dict[str, Any]:
+    """Train the steps that are left, write the checkpoint, and return the losses on held-out photos.
+
+    Args:
+        steps_done: of the saved state to resume from; None: start.
+    """
+    number_type = str(choose_autocast_type(settings.precision, device) or torch.float32).removeprefix("torch.")
+    _log.info(f"training {settings.network.name} for {settings.steps} steps on {device} in {number_type}")
+    material = prepare_material(settings, inputs, device)
+    run = TrainingRun(
+        settings, material.loss, saved_run, opening_loss=material.opening_loss, initial=inputs.initial, device=device
+    )
+    if steps_done is None:
+        run.save()  # a good state to fall back to; also, a folder that cannot be written is found now
+    else:
+        run.restore()
+        _log.info(f"resuming the run in {settings.folder} at step {run.step} of {settings.steps}")
+    batches = iterate_batches(
+        material.photos,
+        crop_size=settings.crop_size,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        steps=range(run.step, settings.steps),
+        workers=(os.cpu_count() or 1) if settings.workers is None else settings.workers,
+    )
+    log = RunLog(settings.folder, run.step, settings.steps, material.strip, show_progress=settings.show_progress)
+    result_file = ResultFile(settings)
+    interruption = _take_steps_or_go_back(run, batches, log, result_file, on_moment)
+    return _finish(run, interruption, result_file, inputs.style_image, material.held_out)
 
 
 def _finish(
-    run: Run,
-    interruption: Interruption,
-    result_file: ResultFile,
-    style_image: Tensor,
-    held_out: Tensor,
-    say: Callable[[str], None],
+    run: TrainingRun, interruption: Interruption, result_file: ResultFile, style_image: Tensor, held_out: Tensor
 ) -> dict[str, Any]:
-    """Write the checkpoint and give the losses on the photos held out; then a signal that was noted is acted on."""
-    if run.step < run.recipe.steps:
+    """Write the checkpoint and return the losses on held-out photos; after that, act on a signal that arrived."""
+    if run.step < run.settings.steps:
         result_file.write(run, {})
-        say(
-            f"stopped at step {run.step} of {run.recipe.steps}; the same command goes on, "
-            f"{result_file.path} paints as of now"
+        _log.info(
+            f"stopped at step {run.step} of {run.settings.steps}; run the same again to resume. "
+            f"{result_file.path} holds the network so far"
         )
         interruption.act()
     held_out_losses = result_file.write_measured(run, style_image, held_out)
-    if interruption.signal_number is not None:  # it came in the last step; whatever was to follow is not wanted
-        say(f"stopped, but this run is finished: {result_file.path}")
+    if interruption.signal_number is not None:  # it came in the last step, but whatever follows is not wanted
+        _log.info(f"stopped, but this run is finished: {result_file.path}")
         interruption.act()
     return held_out_losses
 
 
 def _take_steps_or_go_back(
-    run: Run,
+    run: TrainingRun,
     batches: Generator[Tensor, None, None],
     log: RunLog,
-    cadence: Cadence,
     result_file: ResultFile,
-    watch: Callable[[Moment], None],
+    on_moment: Callable[[Moment], None],
 ) -> Interruption:
-    """Every step that is left; where the loss diverges the checkpoint of the last good state is left behind.
+    """Take all steps that are left; if the loss diverges, write the checkpoint of the last good state.
 
     Returns:
-        The interruption, if one ended the steps or came in the last of them.
+        The interruption that ended the steps, or that came in the last one, if any.
     """
     try:
-        # Closed in this order: the batches, which need no workers any more, while signals are still noted.
+        # Closed in this order: signals are still noted while the batches end their workers.
         with contextlib.closing(log), Interruption() as interruption, contextlib.closing(batches):
-            _take_steps(run, batches, log, cadence, interruption, watch)
+            _take_steps(run, batches, log, interruption, on_moment)
     except TrainingError as error:
         run.restore()
         result_file.write(run, {})
         explained = TrainingError(
-            f"{error}; {result_file.path} paints as at the last good state, step {run.step}; "
-            f"give a lower learning_rate than {run.recipe.learning_rate:g} and another output"
+            f"{error}; {result_file.path} holds the last good network, of step {run.step}; set learning_rate lower "
+            f"than {run.settings.optimization.learning_rate:g}, and choose another output"
         )
         explained.signal_number = error.signal_number
         raise explained from error
@@ -240,33 +206,33 @@ def _take_steps_or_go_back(
 
 
 def _take_steps(
-    run: Run,
+    run: TrainingRun,
     batches: Iterator[Tensor],
     log: RunLog,
-    cadence: Cadence,
     interruption: Interruption,
-    watch: Callable[[Moment], None],
+    on_moment: Callable[[Moment], None],
 ) -> None:
-    """Every step that is left, until the last or an interruption; then the state on disk is that of the last step."""
-    watch(Moment(run.step, run.recipe.steps, {}, run.average.network))
-    looked_at, looked_at_step = time.monotonic(), run.step
+    """Take all steps that are left, or those until an interruption. Then the state of the last step is on disk."""
+    settings = run.settings
+    on_moment(Moment(run.step, settings.steps, {}, run.average.network))
+    logged_at, logged_step = time.monotonic(), run.step
     for batch in batches:
         learning_rate = run.learning_rate
         run.take_step(batch)
         log.log_step()
-        ends = run.step == run.recipe.steps or interruption.signal_number is not None
-        saves = ends or run.step % cadence.save == 0
-        paints = ends or run.step % cadence.strip == 0
-        if saves or paints or run.step % cadence.log == 0:
-            terms = run.look()
-            images_per_second = (run.step - looked_at_step) * len(batch) / (time.monotonic() - looked_at)
+        ends = run.step == settings.steps or interruption.signal_number is not None
+        saves = ends or run.step % settings.save_every_steps == 0
+        shows = ends or run.step % settings.strip_every_steps == 0
+        if saves or shows or run.step % settings.log_every_steps == 0:
+            terms = run.collect_terms()
+            images_per_second = (run.step - logged_step) * len(batch) / (time.monotonic() - logged_at)
             log.log_terms(run.step, terms, learning_rate, images_per_second)
-            watch(Moment(run.step, run.recipe.steps, terms, run.average.network))
+            on_moment(Moment(run.step, settings.steps, terms, run.average.network))
             if saves:
                 run.save()
-            if paints:
+            if shows:
                 photos = log.strip_photos.to(run.device)
-                log.log_strip(run.step, run.paint(photos), measure_losses(run.paint, run.loss, photos))
-            looked_at, looked_at_step = time.monotonic(), run.step
+                log.log_strip(run.step, run.stylize(photos), measure_losses(run.stylize, run.loss, photos))
+            logged_at, logged_step = time.monotonic(), run.step
         if interruption.signal_number is not None:
             return

@@ -1,4 +1,4 @@
-"""What a run leaves: a checkpoint that says of itself how it was trained and what it reaches."""
+"""What a training leaves: a checkpoint that says how it was trained and which losses it reaches."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,88 +8,61 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_fast.checkpoint import SUFFIX, CheckpointInfo, read_checkpoint_header, round_weights, save_checkpoint
-from nst_fast.errors import CheckpointError, SettingError
+from nst_fast.errors import CheckpointError
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
-from nst_fast.training.run import Run
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.checkpoint_header import SUFFIX, read_checkpoint_header
+from nst_fast.networks.torch_network import checkpoint_from_network, round_weights
+from nst_fast.settings.values import as_plain_values
+from nst_fast.training.run import TrainingRun
+from nst_fast.training.settings import TrainSettings
 
-CHECKPOINT_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
-LOSS_KEYS = (
-    "pooling",
-    "normalisation",
-    "content_taps",
-    "style_taps",
-    "content_weight",
-    "style_strength",
-    "total_variation_weight",
-    "lattice_weight",
-)
-TRAINING_KEYS = (
-    "batch_size",
-    "crop_size",
-    "largest_crop",
-    "style_short_side",
-    "optimiser",
-    "learning_rate",
-    "warmup_steps",
-    "cosine",
-    "average_decay",
-    "seed",
-    "compact_share",
-)
+TORCH_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclasses.dataclass(frozen=True)
 class ResultFile:
-    """The checkpoint of a run, `folder/NAME.safetensors`.
+    """The checkpoint of a training, `FOLDER/NAME.safetensors`.
 
     Attributes:
-        folder: of the run.
-        name: of the style.
-        about: title, artist, year of the painting, where known.
-        dtype: of the weights, a key of CHECKPOINT_DTYPES.
-
-    Raises:
-        SettingError: unknown dtype.
+        settings: of the training.
     """
 
-    folder: Path
-    name: str
-    about: Mapping[str, Any]
-    dtype: str
-
-    def __post_init__(self) -> None:
-        if self.dtype not in CHECKPOINT_DTYPES:
-            raise SettingError(f"checkpoint_dtype {self.dtype!r} is unknown; allowed: {', '.join(CHECKPOINT_DTYPES)}")
+    settings: TrainSettings
 
     @property
     def path(self) -> Path:
         """The file."""
-        return self.folder / f"{self.name}{SUFFIX}"
+        return self.settings.folder / f"{self.settings.style_name}{SUFFIX}"
 
-    def read_finished(self, steps: int) -> dict[str, Any] | None:
-        """What the file says of itself, if it is that of the last step; None if the run was cut before it."""
+    def read_finished(self) -> dict[str, Any] | None:
+        """The metadata of the file if it is that of the last step; None if the run ended before it."""
         try:
             header = read_checkpoint_header(self.path)
         except CheckpointError:
             return None
-        return header if header.get("training", {}).get("steps") == steps else None
+        return header if header.get("training", {}).get("steps") == self.settings.steps else None
 
-    def write(self, run: Run, held_out_losses: Mapping[str, Any]) -> None:
-        """Write the averaged weights of the run as it is; `held_out_losses` are empty where none were measured."""
-        info = _describe(run, self.name, self.about, held_out_losses)
-        save_checkpoint(self.path, run.average.network, info, dtype=CHECKPOINT_DTYPES[self.dtype])
+    def write(self, run: TrainingRun, held_out_losses: Mapping[str, Any]) -> None:
+        """Write the averaged weights as they are now.
 
-    def write_measured(self, run: Run, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
-        """Write the averaged weights with the losses that they reach on the photos held out, and return these."""
-        round_weights(run.average.network, CHECKPOINT_DTYPES[self.dtype])  # measured is what is shipped
+        Args:
+            run: of this training.
+            held_out_losses: from `measure_held_out`; empty if not measured.
+        """
+        checkpoint = checkpoint_from_network(run.average.network, _describe(run, held_out_losses))
+        save_checkpoint(self.path, checkpoint, dtype=self.settings.checkpoint_dtype)
+
+    def write_measured(self, run: TrainingRun, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
+        """Write the averaged weights with the losses that they reach on held-out photos, and return these losses."""
+        round_weights(run.average.network, TORCH_DTYPES[self.settings.checkpoint_dtype])  # measure what the file holds
         losses = measure_held_out(run, style_image, held_out)
         self.write(run, losses)
         return losses
 
 
-def measure_held_out(run: Run, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
-    """The relative losses on the photos held out, shape (N, 3, H, W); empty if there are none."""
+def measure_held_out(run: TrainingRun, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
+    """The relative losses on held-out photos, shape (N, 3, H, W), RGB in [0, 1]; empty if there are none."""
     if not len(held_out):
         return {}
     photos = held_out.to(run.device)
@@ -97,30 +70,37 @@ def measure_held_out(run: Run, style_image: Tensor, held_out: Tensor) -> dict[st
         run.loss.loss_network,
         style_image.to(run.device),
         photos,
-        content_taps=run.recipe.content_taps,
-        style_taps=run.recipe.style_taps,
+        content_taps=run.settings.loss.content_taps,
+        style_taps=run.settings.loss.style_taps,
     )
-    losses = measure_losses(run.paint, loss, photos)
+    losses = measure_losses(run.stylize, loss, photos)
     return {name: losses[name] for name in ("total", "style", "content")} | {"photos": len(photos)}
 
 
-def _describe(run: Run, name: str, about: Mapping[str, Any], held_out_losses: Mapping[str, Any]) -> CheckpointInfo:
-    """What the checkpoint says of itself; `stroke_reference_size` is the size of photo that strokes were learnt at."""
-    recipe = run.recipe
-    plain = recipe.as_plain_values()
+def _describe(run: TrainingRun, held_out_losses: Mapping[str, Any]) -> CheckpointInfo:
+    """What the checkpoint says about itself, under the names of the settings.
+
+    `stroke_reference_size` is the size of the photos that the strokes were learned at, in pixels.
+    """
+    settings = run.settings
+    style = {"name": settings.style_name, "title": settings.title, "artist": settings.artist, "year": settings.year}
+    values = as_plain_values(settings.fill_in(), result_only=True)
+    of_training = {key: value for key, value in values.items() if "." not in key}
+    initial = run.saved_run.identity.get("init")
     return CheckpointInfo(
-        style={"name": name, **{key: value for key, value in about.items() if value is not None}},
+        style={key: value for key, value in style.items() if value is not None},
         loss={
-            "loss_network": recipe.loss_network,
+            "loss_network": settings.loss_network.name,
             "weights": run.loss.loss_network.weights_name,
-            **{key: plain[key] for key in LOSS_KEYS},
+            "pooling": settings.loss_network.pooling,
+            **as_plain_values(settings.loss),
         },
         training={
+            **of_training,
             "steps": run.step,
-            "of_steps": recipe.steps,
-            **{key: plain[key] for key in TRAINING_KEYS},
-            "stroke_reference_size": recipe.crop_size,
-            **({"init": run.identity["init"]} if run.identity.get("init") else {}),
+            "of_steps": settings.steps,
+            "stroke_reference_size": settings.crop_size,
+            **({"init": initial} if initial else {}),
         },
         held_out=dict(held_out_losses),
     )

@@ -1,8 +1,7 @@
-"""One run: everything that changes from step to step, and how it is saved."""
+"""One training run: everything that changes from step to step, and how it is saved."""
 
 import functools
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,41 +10,40 @@ from torch import Tensor
 from nst_fast.data.sampler import mix_seed
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.run_state import load_state, restore_parts, save_state
+from nst_fast.networks.input_noise import PERIOD
+from nst_fast.networks.torch_network import StyleNetwork, build_network
+from nst_fast.runs.saved_run import SavedRun
+from nst_fast.runs.state import restore_parts
 from nst_fast.training.divergence import DivergenceGuard
-from nst_fast.training.optimisers import build_optimisers
-from nst_fast.training.recipe import Recipe
+from nst_fast.training.ema import WeightAverage
+from nst_fast.training.optimizers import build_optimizers
 from nst_fast.training.schedule import learning_rate_at
-from nst_fast.training.weight_average import WeightAverage
-from nst_fast.transform_nets import TransformNet, build_transform_net
-from nst_fast.transform_nets.grain import PERIOD
+from nst_fast.training.settings import TrainSettings
 
-STATE_FILE = "state.pt"
 AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def draw_grain_origin(seed: int, step: int) -> Tensor:
-    """Where in the grain the crops of a step lie, (2,): each elsewhere, so that no piece of it is learnt by heart."""
+def draw_noise_origin(seed: int, step: int) -> Tensor:
+    """Where in the input noise the crops of a step lie, (2,), so that the network cannot learn one piece by heart."""
     generator = torch.Generator().manual_seed(mix_seed(seed, step, 3))
     return torch.randint(PERIOD, (2,), generator=generator)
 
 
 def choose_autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
-    """The number type of autocast, or None for float32 throughout.
+    """The number type of autocast; None: float32 throughout.
 
     Args:
         precision: `fp32`, `bf16`, `fp16`, or `auto`: bf16 on CUDA, float32 elsewhere, where it is faster.
+        device: of the training.
     """
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else None
-    if precision not in AUTOCAST_TYPES:
-        raise SettingError(f"precision {precision!r} is unknown; allowed: auto, {', '.join(AUTOCAST_TYPES)}")
     return AUTOCAST_TYPES[precision]
 
 
 def _compile(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """`compute` through torch.compile, which does its work, and finds what it lacks, at the first call."""
-    from torch._dynamo.exc import TorchDynamoException  # slow, and needed here only
+    """`compute` through torch.compile, which does its work, and finds what it lacks, in the first call."""
+    from torch._dynamo.exc import TorchDynamoException  # slow, and only needed here
 
     compiled = torch.compile(compute)
 
@@ -55,90 +53,90 @@ def _compile(compute: Callable[..., Any]) -> Callable[..., Any]:
         except TorchDynamoException as error:
             reason = next(line.strip() for line in str(error).splitlines() if line.strip())
             raise SettingError(
-                f"torch.compile does not work here ({reason[:200]}); it needs a compiler for C++, such as g++, and on "
-                f"a GPU Triton; give compile=false to go without"
+                f"torch.compile does not work here ({reason[:200]}); it needs a C++ compiler such as g++, and on a "
+                f"GPU Triton; set compile to false to train without it"
             ) from error
 
     return call
 
 
-class Run:
-    """The network under training with its optimisers, average, and guard.
+class TrainingRun:
+    """The network in training, with its optimizers, average and divergence guard.
 
     Args:
-        recipe: of the run.
-        identity: plain values that tell whether a saved state belongs to this run.
-        loss: on the device of the run.
-        opening_loss: in its place for the recipe's `compact_share`; None: none.
-        folder: of the run.
-        initial: whose weights the network starts with; None: random ones, by the recipe's seed.
+        settings: of the training.
+        loss: to train with, on the device of the run.
+        saved_run: the folder of the run.
+        opening_loss: replaces `loss` for the first `compact_share` of the steps; None: `loss` for all.
+        initial: a network whose weights to start with; None: random weights from the seed.
+        device: to train on.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
-        identity: Mapping[str, Any],
+        settings: TrainSettings,
         loss: PerceptualLoss,
-        folder: Path,
+        saved_run: SavedRun,
         *,
         opening_loss: PerceptualLoss | None = None,
-        initial: TransformNet | None = None,
+        initial: StyleNetwork | None = None,
         device: torch.device,
-        autocast_type: torch.dtype | None,
-        channels_last: bool,
-        compile: bool,
     ) -> None:
-        self.recipe = recipe
-        self.identity = dict(identity)
+        self.settings = settings
         self.loss = loss
-        self.opening_steps = round(recipe.compact_share * recipe.steps) if opening_loss is not None else 0
-        self.state_path = folder / STATE_FILE
+        self.saved_run = saved_run
+        self.opening_steps = round(settings.compact_share * settings.steps) if opening_loss is not None else 0
         self.device = device
-        self.autocast_type = autocast_type
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.autocast_type = choose_autocast_type(settings.precision, device)
+        self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.step = 0
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are none of our business
-            torch.manual_seed(recipe.seed)
-            network = build_transform_net(recipe.transform_net, width=recipe.width, grain=recipe.grain)
+        with torch.random.fork_rng(devices=[]):  # so that the caller's random state stays as it is
+            torch.manual_seed(settings.seed)
+            network = build_network(
+                settings.network.name, width=settings.network.width, input_noise=settings.network.input_noise
+            )
         if initial is not None:
             network.load_state_dict(initial.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
-        self.average = WeightAverage(self.network, recipe.average_decay)
-        self.optimisers = build_optimisers(self.network.parameters(), recipe.optimiser, recipe.learning_rate)
-        # float16 gradients underflow without it; it does nothing for the other types.
-        self.scaler = torch.amp.GradScaler(device.type, enabled=autocast_type == torch.float16)
+        self.average = WeightAverage(self.network, settings.ema_decay)
+        self.optimizers = build_optimizers(self.network.parameters(), *settings.optimization)
+        # float16 gradients underflow without it. It does nothing for other number types.
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.autocast_type == torch.float16)
         self.guard = DivergenceGuard()
-        prepare = _compile if compile else lambda compute: compute
+        prepare = _compile if settings.compile else lambda compute: compute
         self._losses = prepare(functools.partial(self._compute_losses, loss))
         self._opening_losses = prepare(functools.partial(self._compute_losses, opening_loss or loss))
-        # Summed where they are computed: reading a number off a GPU each step would stall it.
+        # Summed on the device: reading a number from a GPU in every step would stall it.
         self._term_names: list[str] = []
         self._term_sum: Tensor | None = None
         self._steps_summed = 0
 
     @property
     def learning_rate(self) -> float:
-        """For the step to come. It falls once the opening steps are over: the others have to mend what these leave."""
-        recipe = self.recipe
+        """The learning rate of the next step.
+
+        It decays only after the opening steps, because the later steps have to correct what those leave.
+        """
+        settings = self.settings
         return learning_rate_at(
             self.step,
-            steps=recipe.steps,
-            peak=recipe.learning_rate,
-            warmup_steps=recipe.warmup_steps,
-            stays_until=self.opening_steps if recipe.cosine else recipe.steps,
+            steps=settings.steps,
+            peak=settings.optimization.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            constant_until=self.opening_steps if settings.cosine else settings.steps,
         )
 
     def take_step(self, photos: Tensor) -> None:
-        """One step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
+        """Train one step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
         compute_losses = self._opening_losses if self.step < self.opening_steps else self._losses
-        total, terms = compute_losses(photos, draw_grain_origin(self.recipe.seed, self.step).to(self.device))
+        total, terms = compute_losses(photos, draw_noise_origin(self.settings.seed, self.step).to(self.device))
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate
-            self.scaler.step(optimiser)
+            self.scaler.step(optimizer)
         self.scaler.update()
         self.average.update(self.network)
         self.step += 1
@@ -147,36 +145,36 @@ class Run:
         self._term_sum = stacked if self._term_sum is None else self._term_sum + stacked
         self._steps_summed += 1
 
-    def look(self) -> dict[str, float]:
-        """The mean terms since the last look.
+    def collect_terms(self) -> dict[str, float]:
+        """The mean of each loss term since the last call; empty without a step in between.
 
         Raises:
-            TrainingError: the loss is no number, or exploded.
+            TrainingError: the loss is not a number, or it exploded.
         """
         if self._term_sum is None:
             return {}
         values = (self._term_sum / self._steps_summed).tolist()
         steps_summed, self._term_sum, self._steps_summed = self._steps_summed, None, 0
         terms = dict(zip(self._term_names, values, strict=True))
-        trouble = self.guard.diagnose(terms["total"])
-        if trouble is None and not all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
-            trouble = "the weights are no longer numbers"
-        if trouble:
-            raise TrainingError(f"{trouble} between steps {self.step - steps_summed} and {self.step}")
+        problem = self.guard.diagnose(terms["total"])
+        if problem is None and not all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
+            problem = "the weights are no longer numbers"
+        if problem:
+            raise TrainingError(f"{problem} between steps {self.step - steps_summed} and {self.step}")
         return terms
 
     @torch.no_grad()
-    def paint(self, photos: Tensor) -> Tensor:
-        """What the averaged weights make of photos, shape (B, 3, H, W), RGB in [0, 1]."""
+    def stylize(self, photos: Tensor) -> Tensor:
+        """Photos stylized with the averaged weights: shape (B, 3, H, W), RGB in [0, 1], to the same shape."""
         return self.average.network(photos.to(self.device)).float()
 
     def save(self) -> None:
-        """Write the state; call it after a look, so that only a good one is ever written."""
-        save_state(self.state_path, recipe=self.identity, step=self.step, parts=self._parts())
+        """Save the state. Call it after `collect_terms`, so that only a good state is ever written."""
+        self.saved_run.save(step=self.step, parts=self._parts())
 
     def restore(self) -> None:
-        """Go back, or on, to the state on disk."""
-        state = load_state(self.state_path)
+        """Return to the saved state."""
+        state = self.saved_run.load()
         restore_parts(state, self._parts())
         self.step = state["step"]
         self._term_sum, self._steps_summed = None, 0
@@ -187,11 +185,9 @@ class Run:
             "average": self.average,
             "scaler": self.scaler,
             "guard": self.guard,
-            **self.optimisers,
+            **self.optimizers,
         }
 
-    def _compute_losses(
-        self, loss: PerceptualLoss, photos: Tensor, origin: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _compute_losses(self, loss: PerceptualLoss, photos: Tensor, origin: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
             return loss(self.network(photos, origin=origin), photos)

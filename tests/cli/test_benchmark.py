@@ -22,13 +22,13 @@ def test_a_table_and_json(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "640"], "'640' is no size; give width x height in pixels, such as 640x360"),
-        (["--size", "0x10"], "'0x10' is no size; give width x height in pixels, such as 640x360"),
+        (["--size", "640"], "'640' is not a size; give width x height in pixels, such as 640x360"),
+        (["--size", "0x10"], "'0x10' is not a size; give width x height in pixels, such as 640x360"),
         (["--seconds", "none"], "'none' is not allowed; give a number of seconds above 0"),
     ],
 )
 def test_mistakes_are_told(arguments, message, capsys):
-    """What is no size or no time is refused with an example."""
+    """What is not a size or not a time is refused with an example."""
     with pytest.raises(SystemExit) as caught:
         benchmark.main(arguments)
     assert caught.value.code == 2

@@ -1,4 +1,4 @@
-"""nst-fast evaluate from end to end, on pictures that take a moment."""
+"""nst-fast evaluate from end to end, on images that take a moment."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
-from nst_fast.cli.evaluate import build_evaluation_plan
 from nst_fast.cli.main import main
-from nst_fast.evaluation.plan import EvaluationPlan
-from nst_fast.transform_nets import build_transform_net
+from nst_fast.evaluation.settings import EvaluateSettings
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network
+from nst_fast.settings.networks import LossNetworkSettings
 
 QUICK = ("size=32", "style_short_side=32", "iterations=2", "timing_sizes=[16]", "timed_iterations=1", "device=cpu")
 RANDOM = ("loss_network=vgg16", "loss_network.weights=random")
@@ -22,10 +22,8 @@ def run(tmp_path, painting, photo_folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a,b", "c"):
         torch.manual_seed(len(name))
-        info = CheckpointInfo(style={"name": name})
-        save_checkpoint(
-            Path(f"{name}.safetensors"), build_transform_net("realtime", width=4), info, dtype=torch.float32
-        )
+        checkpoint = checkpoint_from_network(build_network("realtime", width=4), CheckpointInfo(style={"name": name}))
+        save_checkpoint(Path(f"{name}.safetensors"), checkpoint, dtype="fp32")
 
     def call(*arguments):
         return main(["evaluate", f"style={painting}", f"content={photo_folder}", *QUICK, *RANDOM, *arguments])
@@ -34,7 +32,7 @@ def run(tmp_path, painting, photo_folder, monkeypatch):
 
 
 def test_tables_and_files(run, capsys):
-    """The tables show what the JSON holds, say that times are extrapolated, and where the files are."""
+    """The tables show the numbers of the JSON, say that times are extrapolated, and where the files are."""
     assert run("checkpoint=a,b.safetensors") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "wrote evaluation.json, chart.png and sheet.png into evaluations/a,b"
@@ -49,11 +47,11 @@ def test_tables_and_files(run, capsys):
         assert line.removeprefix(label).split() == ["a,b", *numbers, *" ".join(shown).split()]
     (line,) = (line for line in lines if line.strip().startswith("16 px"))
     assert f"{report['timings'][0]['networks']['a,b.safetensors']['times_faster_than_500_iterations']:,.0f}" in line
-    assert any("times of more iterations extrapolated" in line for line in lines)
+    assert any("times of more iterations are extrapolated" in line for line in lines)
 
 
 def test_two_networks_are_compared(run, capsys):
-    """Both are judged on the same photos, in one table, in either way of writing them."""
+    """Both are judged on the same photos, in one table; a list may be written in two ways."""
     assert run("checkpoint=[c.safetensors,'a,b.safetensors']", "output=out") == 0
     shown = capsys.readouterr().out
     assert shown.count("average of 1") == 2
@@ -64,20 +62,31 @@ def test_two_networks_are_compared(run, capsys):
 
 
 def test_no_timing(run, capsys):
-    """With no sizes there is no table of times."""
+    """Without sizes there is no table of times."""
     assert run("checkpoint=c.safetensors", "timing_sizes=[]") == 0
     assert "one pass" not in capsys.readouterr().out
 
 
-def test_the_settings_become_the_plan(compose_evaluate):
-    """What is not given has the plan's own defaults; what is given gets there."""
+def test_the_command_makes_settings(compose_evaluate):
+    """Settings that are not given have the defaults of the class; those that are given arrive."""
     needed = ("checkpoint=wave", "style=a.jpg", "content=photos")
     ((settings),) = compose_evaluate(*needed)
-    assert build_evaluation_plan(settings) == EvaluationPlan()
+    assert settings == EvaluateSettings(checkpoint="wave", style="a.jpg", content="photos")
     ((settings),) = compose_evaluate(
         *needed, "photos=8", "size=128", "style_short_side=200", "style_strength=5", "iterations=7", "seed=3", *RANDOM
     )
-    assert build_evaluation_plan(settings) == EvaluationPlan(8, 128, 200, 5.0, 7, 3, "vgg16", "random")
+    assert settings == EvaluateSettings(
+        checkpoint="wave",
+        style="a.jpg",
+        content="photos",
+        photos=8,
+        size=128,
+        style_short_side=200,
+        style_strength=5.0,
+        iterations=7,
+        seed=3,
+        loss_network=LossNetworkSettings(name="vgg16", weights="random"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ def test_the_settings_become_the_plan(compose_evaluate):
         (["checkpoint=c.safetensors", "photos=0"], "photos is 0; it must be at least 1"),
         (
             ["checkpoint=c.safetensors", "itertions=5"],
-            "'itertions' is no setting of nst-fast evaluate (nearest: iterations)",
+            "'itertions' is not a setting (nearest: iterations); see nst-fast evaluate --help",
         ),
         ([], "checkpoint must be given, as checkpoint=..."),
     ],

@@ -1,13 +1,18 @@
 """The command `nst-fast live`: its options, what it says, and how it ends."""
 
+import io
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
 import urllib.request
 
 import pytest
+from PIL import Image
 
 from nst_fast.cli import live
 from nst_fast.errors import CheckpointError, SettingError
@@ -25,6 +30,70 @@ def test_the_server_starts_says_where_and_ends_by_ctrl_c(tmp_path):
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=200)
     assert (process.returncode, rest, errors) == (0, "stopped\n", "")
+
+
+def test_ctrl_c_does_not_wait_for_a_large_picture(tmp_path):
+    """With 36 megapixels in work the command ends within 5 seconds, with status 0 and without a traceback."""
+    buffer = io.BytesIO()
+    Image.effect_noise((6000, 6000), 80).convert("RGB").save(buffer, "JPEG", quality=60)
+    command = [sys.executable, "-m", "nst_fast.cli.main", "live", "--style", "wave", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+        answers = []
+
+        def upload() -> None:
+            try:
+                urllib.request.urlopen(address + "api/stylize", buffer.getvalue(), timeout=200).close()
+                answers.append(200)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code)
+
+        thread = threading.Thread(target=upload)
+        thread.start()
+        time.sleep(3)  # decoded by then, and in work
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=200)
+        assert time.monotonic() - began < 5
+        thread.join()
+    assert (process.returncode, rest, errors) == (0, "stopped\n", "")
+    assert answers == [503]
+
+
+def test_beyond_this_computer_a_token_is_asked_for(tmp_path):
+    """`--host 0.0.0.0` prints an address with a random token; only with it the page opens."""
+    command = [sys.executable, "-m", "nst_fast.cli.main", "live", "--style", "wave", "--port", "0", "--no-browser"]
+    command += ["--host", "0.0.0.0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address, token = re.search(r"(http://127\.0\.0\.1:\d+/)\?token=(\S{32})", process.stdout.readline()).groups()
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address, timeout=200)
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(f"{address}?token={token}", timeout=200) as answer:
+            assert answer.url == address and b"<title>nst-fast live</title>" in answer.read()
+        assert browser.open(address + "api/styles", timeout=200).status == 200
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=200)
+    assert process.returncode == 0 and "stopped" in rest
+    assert "without --tls-cert the network can read along" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--token", "short"], r"--token has 5 characters; give 12 to 200"),
+        (["--tls-key", "key.pem"], r"--tls-key needs --tls-cert"),
+        (["--tls-cert", "absent.pem"], r"absent.pem does not exist"),
+        (["--export-site", "site"], r"add --fetch-runtime"),
+        (["--fetch-runtime", "absent.tgz"], r"absent.tgz cannot be read"),
+    ],
+)
+def test_mistakes_name_the_flags(arguments, words, tmp_path, monkeypatch):
+    """Errors of the library name its parameters; the command names its own flags."""
+    monkeypatch.setenv("NST_FAST_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match=words):
+        live.main([*arguments, "--no-browser"])
 
 
 def test_a_port_that_is_taken_is_explained():
@@ -50,7 +119,7 @@ def test_ports_are_checked(port, capsys):
     """What is no port is named."""
     with pytest.raises(SystemExit):
         live.main([f"--port={port}"])
-    assert "is no port; give a whole number" in capsys.readouterr().err
+    assert "is not a port; give a whole number" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 import time
@@ -49,11 +50,11 @@ def test_every_verb_has_a_help(verb, capsys):
     ("given", "hint"), [("trian", " (nearest: train)"), ("stylise", " (nearest: stylize)"), ("x", "")]
 )
 def test_an_unknown_verb(given, hint, capsys):
-    """It is one line that names the verbs and the nearest, with exit status 2."""
+    """One line names the verbs and the nearest one, with exit status 2."""
     assert main([given, "photo.jpg"]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err == f"nst-fast: error: '{given}' is no verb of nst-fast; verbs: {', '.join(VERBS)}{hint}\n"
+    assert output.err == f"nst-fast: error: '{given}' is not a verb of nst-fast; verbs: {', '.join(VERBS)}{hint}\n"
 
 
 def test_the_version(capsys):
@@ -63,10 +64,39 @@ def test_the_version(capsys):
 
 
 def test_a_mistake_is_one_line(monkeypatch, capsys):
-    """What the user can mend is one line on standard error and exit status 2."""
+    """What the user can fix is one line on standard error and exit status 2."""
     fail_with(monkeypatch, NstFastError("the cup is empty; fill it"))
     assert main(["styles"]) == 2
     assert capsys.readouterr().err == "nst-fast: error: the cup is empty; fill it\n"
+
+
+def test_a_missing_package_names_its_extra(monkeypatch, capsys):
+    """Without the packages of training, a verb that needs them says what to install; any other missing one is a bug."""
+    fail_with(monkeypatch, ModuleNotFoundError("No module named 'torch'", name="torch"))
+    assert main(["styles"]) == 2
+    assert capsys.readouterr().err == (
+        "nst-fast: error: nst-fast styles needs torch, which is not installed; run: pip install 'nst-fast[train]'\n"
+    )
+    fail_with(monkeypatch, ModuleNotFoundError("No module named 'nst_fast.brush'", name="nst_fast.brush"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["styles"])
+
+
+def test_what_the_library_logs_is_shown_once(monkeypatch, capsys):
+    """Each message is a line on standard error, however often the command ran in this process; details stay hidden."""
+
+    def log(arguments: list[str]) -> int:
+        logger = logging.getLogger("nst_fast.training.loop")
+        logger.debug("detail")
+        logger.info("resuming at step 3")
+        logger.warning("skipping a.jpg")
+        return 0
+
+    monkeypatch.setattr(styles, "main", log)
+    for _ in range(2):
+        assert main(["styles"]) == 0
+        output = capsys.readouterr()
+        assert (output.out, output.err) == ("", "resuming at step 3\nskipping a.jpg\n")
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "styles"], ["styles", "--debug"]])
@@ -107,10 +137,10 @@ def test_the_installed_command(tmp_path):
     assert subprocess.run([INSTALLED, "--help"], capture_output=True, cwd=tmp_path).returncode == 0
     result = subprocess.run([INSTALLED, "trian"], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("nst-fast: error: 'trian' is no verb")
+    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("nst-fast: error: 'trian' is not a verb")
     result = subprocess.run([INSTALLED, "--debug", "trian"], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 1
-    assert result.stderr.startswith("Traceback") and "NstFastError: 'trian' is no verb" in result.stderr
+    assert result.stderr.startswith("Traceback") and "NstFastError: 'trian' is not a verb" in result.stderr
 
 
 @pytest.mark.parametrize("buffered", [True, False])

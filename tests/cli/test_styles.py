@@ -1,37 +1,37 @@
 import json
 
 import pytest
-import torch
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.cli import styles
 from nst_fast.errors import CheckpointError
-from nst_fast.transform_nets import JohnsonNet, RealtimeNet
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Two checkpoints in place of the shipped ones: one that says all of itself, one that says only its name."""
     files = {name: tmp_path / f"{name}.safetensors" for name in ("plain", "wave")}
-    save_checkpoint(files["plain"], JohnsonNet(width=4), CheckpointInfo(style={"name": "plain"}), dtype=torch.float16)
+    plain = CheckpointInfo(style={"name": "plain"})
+    save_checkpoint(files["plain"], checkpoint_from_network(build_network("johnson", width=4), plain), dtype="fp16")
     wave = CheckpointInfo(
         style={"name": "wave", "title": "The Great Wave", "artist": "Hokusai", "year": 1831},
         training={"steps": 1900},
         held_out={"style": 0.0186, "content": 0.5, "total": 0.872, "photos": 8},
     )
-    save_checkpoint(files["wave"], RealtimeNet(width=8), wave, dtype=torch.float32)
-    monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", lambda: files)
+    save_checkpoint(files["wave"], checkpoint_from_network(build_network("realtime", width=8), wave), dtype="fp32")
+    monkeypatch.setattr("nst_fast.cli.styles.list_shipped_checkpoints", lambda: files)
     return files
 
 
 def test_the_table_has_a_row_for_each_style(shipped, capsys):
-    """Each style's row gives what its header says, and a dash for what it does not."""
+    """Each style's row gives what its header says, and a dash where it does not say."""
     assert styles.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     sizes = {name: round(path.stat().st_size / 1000) for name, path in shipped.items()}
     first_cells = ["wave", "The", "Great", "Wave,", "Hokusai,", "1831", "realtime", "8"]
     assert [line.split() for line in lines] == [
-        ["name", "painting", "network", "kB", "style", "content", "steps"],
+        ["name", "style", "image", "network", "kB", "style", "loss", "content", "loss", "steps"],
         ["plain", "-", "johnson", "4", str(sizes["plain"]), "-", "-", "-"],
         [*first_cells, str(sizes["wave"]), "0.019", "0.500", "1900"],
     ]
@@ -40,7 +40,7 @@ def test_the_table_has_a_row_for_each_style(shipped, capsys):
 
 
 def test_json_holds_the_same_for_programs(shipped, capsys):
-    """--json gives numbers as numbers, and null for what a header does not say."""
+    """--json gives numbers as numbers, and null where a header does not say."""
     assert styles.main(["--json"]) == 0
     plain, wave = json.loads(capsys.readouterr().out)
     assert wave == {
@@ -48,7 +48,7 @@ def test_json_holds_the_same_for_programs(shipped, capsys):
         "title": "The Great Wave",
         "artist": "Hokusai",
         "year": 1831,
-        "transform_net": {"name": "realtime", "width": 8, "grain": 0.0},
+        "network": {"name": "realtime", "width": 8, "input_noise": 0.0},
         "size_kilobytes": round(shipped["wave"].stat().st_size / 1000),
         "style_loss": 0.0186,
         "content_loss": 0.5,
@@ -61,7 +61,7 @@ def test_json_holds_the_same_for_programs(shipped, capsys):
 
 def test_no_styles_is_said(monkeypatch, capsys):
     """Without shipped styles the table is a sentence, and the JSON an empty list."""
-    monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", dict)
+    monkeypatch.setattr("nst_fast.cli.styles.list_shipped_checkpoints", dict)
     assert styles.main([]) == 0
     assert capsys.readouterr().out == "no styles are shipped; train one with nst-fast train\n"
     assert styles.main(["--json"]) == 0
@@ -76,7 +76,7 @@ def test_a_broken_checkpoint_is_named(shipped):
 
 
 def test_wrong_usage_exits_with_2(shipped, capsys):
-    """An argument that is not known is told by argparse, with exit status 2."""
+    """An argument that is not known is refused by argparse, with exit status 2."""
     with pytest.raises(SystemExit) as caught:
         styles.main(["wave"])
     assert caught.value.code == 2

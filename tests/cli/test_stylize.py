@@ -9,8 +9,8 @@ from PIL import Image
 
 from nst_fast.cli import stylize
 from nst_fast.errors import CheckpointError, ImageError, OutputError, SettingError
-from nst_fast.images import read_picture
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.media.pictures import read_picture
+from nst_fast.stylize.stylizer import Stylizer
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
 
@@ -33,25 +33,25 @@ def usage_error(capsys, *arguments: str) -> str:
     return capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_picture_is_painted_to_the_default_folder(capsys):
-    """One picture goes to painted/STYLE under its name, and one line says how many, how long and where."""
+def test_a_picture_is_stylized_to_the_default_folder(capsys):
+    """One picture goes to stylized/STYLE under its name, and one line says how many, how long and where."""
     assert run(make_picture("a.jpg")) == 0
     output = capsys.readouterr()
-    assert output.out.startswith("painted 1, skipped 0, failed 0 in ")
-    assert re.search(r" s by (openvino|onnxruntime|torch) on cpu in fp32 -> painted/x\n$", output.out)
+    assert output.out.startswith("stylized 1, skipped 0, failed 0 in ")
+    assert re.search(r" s with (openvino|onnxruntime|torch) on cpu in fp32 -> stylized/x\n$", output.out)
     assert output.err == ""
-    assert read_picture("painted/x/a.jpg").rgb.shape == (10, 14, 3)
+    assert read_picture("stylized/x/a.jpg").rgb.shape == (10, 14, 3)
 
 
 def test_a_file_as_output(capsys):
-    """--output card.png is that file, and the line names it; again it is skipped, and with --overwrite painted."""
+    """--output card.png is that file, and the line names it; again it is skipped, and with --overwrite stylized."""
     make_picture("a.jpg")
     assert run("a.jpg", "--output", "card.png") == 0
     assert capsys.readouterr().out.endswith(" -> card.png\n")
     before = Path("card.png").stat().st_mtime_ns
     assert run("a.jpg", "--output", "card.png") == 0
-    hint = "(there already; --overwrite paints anew)"
-    assert capsys.readouterr().out.startswith(f"painted 0, skipped 1 {hint}, failed 0 in ")
+    hint = "(they exist; --overwrite replaces them)"
+    assert capsys.readouterr().out.startswith(f"stylized 0, skipped 1 {hint}, failed 0 in ")
     assert Path("card.png").stat().st_mtime_ns == before
     assert run("a.jpg", "--output", "card.png", "--overwrite") == 0
     assert Path("card.png").stat().st_mtime_ns > before
@@ -69,7 +69,7 @@ def test_ordinary_names_work_as_they_are(name, capsys):
     assert Path("-o.png").is_file()
 
 
-def test_a_name_that_is_not_utf8_can_be_painted_and_told(capsys):
+def test_a_name_that_is_not_utf8_can_be_stylized_and_told(capsys):
     """A file name of arbitrary bytes works, and is shown with what is not UTF-8 replaced."""
     make_picture("a.png")
     source = Path("a\udcff.png")
@@ -82,11 +82,11 @@ def test_inputs_and_options_may_be_mixed():
     """Inputs may stand before, between and behind options."""
     arguments = [make_picture("a.jpg"), "--style", "x.safetensors", make_picture("b.jpg"), "--device", "cpu"]
     assert stylize.main([*arguments, make_picture("c.jpg")]) == 0
-    assert len(list(Path("painted/x").iterdir())) == 3
+    assert len(list(Path("stylized/x").iterdir())) == 3
 
 
 def test_options_reach_the_work():
-    """--size, --format and --quality do what a direct call does: another painting, suffix and size of file."""
+    """--size, --format and --quality do what a direct call does: another item, suffix and size of file."""
     make_picture("a.png")
     assert run("a.png", "--output", "plain", "--format", "png") == 0
     assert run("a.png", "--output", "sized", "--size", "40", "--engine", "torch") == 0
@@ -99,28 +99,30 @@ def test_options_reach_the_work():
 
 
 def test_broken_pictures_give_exit_status_1(capsys):
-    """A broken picture is told once, by name, the others are painted, and the exit status is 1."""
+    """A broken picture is told once, by name, the others are stylized, and the exit status is 1."""
     for name in ("photos/a.jpg", "photos/deep/b.jpg", "photos/c.jpg"):
         make_picture(name)
     Path("photos/c.jpg").write_bytes(b"")
     assert run("photos", "--output", "o") == 1
     output = capsys.readouterr()
-    assert output.out.startswith("painted 2, skipped 0, failed 1 in ")
+    assert output.out.startswith("stylized 2, skipped 0, failed 1 in ")
     told = [line for line in output.err.splitlines() if "c.jpg" in line]
     assert told == ["nst-fast: failed: photos/c.jpg is empty (0 bytes); copy or download it again"]
     assert Path("o/deep/b.jpg").is_file()
 
 
 def test_mistakes_are_errors_of_the_program(monkeypatch):
-    """What the user can mend is raised as the program's own error, whose text the dispatcher prints."""
+    """What the user can fix is raised as the program's own error, whose text the dispatcher prints."""
     make_picture("a.jpg")
     Path("file").write_text("")
-    monkeypatch.setattr("nst_fast.checkpoint.list_shipped_checkpoints", lambda: {"wave": Path("wave.safetensors")})
+    monkeypatch.setattr(
+        "nst_fast.networks.checkpoint_header.list_shipped_checkpoints", lambda: {"wave": Path("wave.safetensors")}
+    )
     with pytest.raises(CheckpointError, match="'wafe' is neither a file nor a shipped style; shipped: wave"):
         stylize.main(["a.jpg", "--style", "wafe"])
     with pytest.raises(ImageError, match=r"^b\.jpg does not exist; check the path$"):
         run("a.jpg", "b.jpg")
-    with pytest.raises(SettingError, match="would be painted over"):
+    with pytest.raises(SettingError, match="would be overwritten"):
         run("a.jpg", "--output", ".")
     with pytest.raises(OutputError, match=r"^cannot write file/a\.jpg: a part of this path is a file"):
         run("a.jpg", "--output", "file")
@@ -144,22 +146,22 @@ def test_wrong_usage_exits_with_2(capsys):
 
 
 def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch):
-    """An interrupt while painting gives one line, exit status 130 and whole files only."""
+    """An interrupt gives one line, exit status 130 and whole files only."""
     make_picture("photos/a.jpg")
     make_picture("photos/b.jpg")
-    paint = Stylizer.stylize_picture
+    stylize_picture = Stylizer.stylize_picture
 
     def interrupt_the_second(self, picture, *, size=None):
         if Path("o/a.jpg").exists():
             raise KeyboardInterrupt
-        return paint(self, picture, size=size)
+        return stylize_picture(self, picture, size=size)
 
     monkeypatch.setattr(Stylizer, "stylize_picture", interrupt_the_second)
     run("photos/a.jpg", "--output", "o")
     capsys.readouterr()
     assert run("photos", "--output", "o") == 130
     output = capsys.readouterr()
-    assert (output.out, output.err) == ("", "nst-fast: interrupted; give the same command again to go on\n")
+    assert (output.out, output.err) == ("", "nst-fast: interrupted; run the same command again to resume\n")
     assert [path.name for path in Path("o").iterdir()] == ["a.jpg"]
 
 
@@ -197,13 +199,13 @@ def test_help_is_quick_and_complete(capsys):
     ]
     for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 16
+    assert result.stdout.count("default:") == 18
 
 
 def test_the_engine_can_be_chosen(capsys):
-    """--engine and --threads decide what paints, and the last line says it; what is not there is refused."""
+    """--engine and --threads choose the backend, and the last line names it; an unknown one is refused."""
     make_picture("a.jpg")
     assert run("a.jpg", "--engine", "torch", "--threads", "1") == 0
-    assert " s by torch on cpu in fp32, 1 thread -> painted/x\n" in capsys.readouterr().out
+    assert " s with torch on cpu in fp32, 1 thread -> stylized/x\n" in capsys.readouterr().out
     with pytest.raises(SettingError, match=r"engine 'torhc' is unknown; allowed: auto, .* \(nearest: torch\)"):
         run("a.jpg", "--engine", "torhc")

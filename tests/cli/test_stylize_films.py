@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from PIL import Image
 
 from nst_fast.cli import stylize
 from nst_fast.errors import SettingError
-from nst_fast.images import read_picture
+from nst_fast.media.pictures import read_picture
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
 
@@ -52,28 +53,26 @@ def run(*arguments: str) -> int:
     return stylize.main([*arguments, *COMMON])
 
 
-def test_a_film_is_painted_to_the_default_folder(capsys):
-    """One film goes to painted/STYLE under its name, and counts as one painting; again it is skipped."""
+def test_a_film_is_stylized_to_the_default_folder(capsys):
+    """One film goes to stylized/STYLE under its name, and counts as one output; again it is skipped."""
     assert run(make_film("a.mp4")) == 0
     output = capsys.readouterr()
-    assert output.out.startswith("painted 1, skipped 0, failed 0 in ")
-    assert count_frames("painted/x/a.mp4") == 10
-    assert os.listdir("painted/x") == ["a.mp4"]
+    assert output.out.startswith("stylized 1, skipped 0, failed 0 in ")
+    assert count_frames("stylized/x/a.mp4") == 10
+    assert os.listdir("stylized/x") == ["a.mp4"]
     assert run("a.mp4") == 0
-    assert capsys.readouterr().out.startswith(
-        "painted 0, skipped 1 (there already; --overwrite paints anew), failed 0"
-    )
+    assert capsys.readouterr().out.startswith("stylized 0, skipped 1 (they exist; --overwrite replaces them), failed 0")
 
 
 def test_a_folder_of_pictures_films_and_broken_films(capsys):
-    """All that can be painted is, each by its kind; what cannot is told by name, and the exit status is 1."""
+    """All that can be stylized is, each by its kind; what cannot is told by name, and the exit status is 1."""
     make_picture("holiday/a.jpg")
     make_film("holiday/b.mkv")
     make_film("holiday/deep/c.avi")
     Path("holiday/d.mp4").write_bytes(b"not a film")
     assert run("holiday", "--output", "o") == 1
     output = capsys.readouterr()
-    assert output.out.startswith("painted 3, skipped 0, failed 1 in ")
+    assert output.out.startswith("stylized 3, skipped 0, failed 1 in ")
     assert re.search(r"(^|\n)nst-fast: failed: holiday/d\.mp4 is not a film that can be read", output.err)
     assert sorted(str(path.relative_to("o")) for path in Path("o").rglob("*.*")) == ["a.jpg", "b.mkv", "deep/c.mp4"]
 
@@ -100,18 +99,18 @@ def test_film_options_reach_the_work(capsys):
 
 
 def test_a_preview_is_one_picture(capsys):
-    """--preview paints one frame beside where the film would be, and says how long the film would take."""
+    """--preview stylizes one frame beside where the film would be, and says how long the film would take."""
     make_film("a.mp4", 30)
     assert run("a.mp4", "--preview", "0.5") == 0
     assert re.fullmatch(
-        r"painted one frame in \d+\.\d\d s; 30 frames take about \d:\d\d -> painted/x/a\.preview\.png\n",
+        r"stylized one frame in \d+\.\d\d s; 30 frames take about \d:\d\d -> stylized/x/a\.preview\.png\n",
         capsys.readouterr().out,
     )
-    assert read_picture("painted/x/a.preview.png").rgb.shape == (32, 48, 3)
-    assert os.listdir("painted/x") == ["a.preview.png"]
+    assert read_picture("stylized/x/a.preview.png").rgb.shape == (32, 48, 3)
+    assert os.listdir("stylized/x") == ["a.preview.png"]
 
 
-def test_mistakes_are_told_before_anything_is_painted(monkeypatch):
+def test_mistakes_are_told_before_anything_is_stylized(monkeypatch):
     """A codec that the container cannot hold, an end before the start, a preview of a photo: one line, no work."""
     make_picture("a.jpg")
     make_film("b.mp4")
@@ -121,12 +120,13 @@ def test_mistakes_are_told_before_anything_is_painted(monkeypatch):
         SettingError, match=r"^start 0:05 is not before end 0:02; give an earlier start or a later end$"
     ):
         run("b.mp4", "--start", "5", "--end", "2")
-    with pytest.raises(SettingError, match=r"^a preview shows one frame of one film, and 1 files were given"):
+    with pytest.raises(SettingError, match=r"^a preview shows one frame of one film, but the input is 1 files"):
         run("a.jpg", "--preview", "1")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "av" else find_spec(name))
     with pytest.raises(SettingError, match=r"install the extra: pip install 'nst-fast\[film\]'$"):
         run("b.mp4")
-    assert not Path("painted").exists()
+    assert not Path("stylized").exists()
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_wrong_values_are_refused(capsys, option, value, message):
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {message}")
 
 
-def test_ctrl_c_leaves_a_playable_film_and_the_same_command_goes_on():
-    """Ctrl-C while a film is painted: one line, exit status 130, a playable part; then the rest is painted."""
+def test_ctrl_c_leaves_a_playable_film_and_the_same_command_resumes():
+    """Ctrl-C while a film is stylized: one line, exit status 130, a playable part; then the rest is stylized."""
     make_film("a.mp4", 100, size=(64, 96))
     code = "import sys; from nst_fast.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "stylize", "a.mp4", *COMMON, "--output", "o"]
@@ -159,10 +159,57 @@ def test_ctrl_c_leaves_a_playable_film_and_the_same_command_goes_on():
     last = errors.strip().splitlines()[-1]
     assert "\r" not in last
     match = re.fullmatch(
-        r"nst-fast: interrupted; o/a\.partial\.mp4 has the first (\d+) frames; the same command goes on", last
+        r"nst-fast: interrupted; o/a\.partial\.mp4 holds the first (\d+) frames; run the same command again to resume",
+        last,
     )
     assert match, errors
     assert 1 <= count_frames("o/a.partial.mp4") == int(match[1]) < 100
     assert not Path("o/a.mp4").exists()
     subprocess.run(command, check=True, capture_output=True)
     assert count_frames("o/a.mp4") == 100
+
+
+def test_a_preview_never_replaces_a_file():
+    """A second preview, or one beside a picture of the user's with its name, gets a name of its own."""
+    make_film("a.mp4", 30)
+    Path("stylized/x").mkdir(parents=True)
+    Path("stylized/x/a.preview.png").write_bytes(b"mine")
+    assert run("a.mp4", "--preview", "0.5") == 0
+    assert sorted(os.listdir("stylized/x")) == ["a.preview-2.png", "a.preview.png"]
+    assert Path("stylized/x/a.preview.png").read_bytes() == b"mine"
+
+
+def test_a_film_that_another_process_finished_is_not_stylized_again(capsys, monkeypatch):
+    """A film that came to be after the plan was made counts as taken, and stays as it is."""
+    from nst_fast.batch.plan import plan_batch
+
+    def plan_then_finish(*arguments, **keywords):
+        plan = plan_batch(*arguments, **keywords)
+        Path("stylized/x").mkdir(parents=True)
+        Path("stylized/x/a.mp4").write_bytes(b"finished by another process")
+        return plan
+
+    monkeypatch.setattr("nst_fast.batch.plan.plan_batch", plan_then_finish)
+    assert run(make_film("a.mp4")) == 0
+    assert capsys.readouterr().out.startswith("stylized 0, skipped 0, taken by other processes 1, failed 0")
+    assert Path("stylized/x/a.mp4").read_bytes() == b"finished by another process"
+
+
+def test_leftovers_of_killed_processes_go_even_where_nothing_is_left_to_do():
+    """A claim, a temporary file and a work folder that were left beside finished films are removed by the next run."""
+    from nst_fast.files.leftovers import name_temporary
+    from nst_fast.files.names import name_beside
+
+    assert run(make_film("a.mp4")) == 0
+    target = Path("stylized/x/a.mp4")
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    temporary = name_temporary(target)
+    temporary.with_name(temporary.name.replace(f"-{os.getpid()}-", f"-{gone.stdout.strip()}-")).write_bytes(b"half")
+    name_beside(target, "claim").touch()
+    work = name_beside(target, "stylizing")
+    work.mkdir()
+    (work / "job.json").touch()
+    os.utime(work / "job.json", (1, 1))
+    code = "import sys; from nst_fast.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", code, "stylize", "a.mp4", *COMMON], check=True, capture_output=True)
+    assert os.listdir("stylized/x") == ["a.mp4"]

@@ -1,5 +1,4 @@
 import dataclasses
-import inspect
 import json
 import math
 import shutil
@@ -19,17 +18,22 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nst_fast.cli import train
-from nst_fast.cli.hydra_command import OverridesParser, quoted
+from nst_fast.cli.hydra_command import OverridesParser, make_schema
 from nst_fast.cli.main import main
-from nst_fast.cli.settings import TrainSettings, list_settings
-from nst_fast.cli.train import build_recipe
+from nst_fast.cli.quoting import quoted
+from nst_fast.cli.settings_help import show_value
 from nst_fast.errors import ImageError, TrainingError
+from nst_fast.loss_networks.weights import choose_loss_network
+from nst_fast.losses.settings import LossSettings
+from nst_fast.networks.torch_network import build_network
+from nst_fast.settings.declare import list_settings
+from nst_fast.settings.keys import shorten_key
+from nst_fast.settings.values import as_plain_values
 from nst_fast.training import loop
 from nst_fast.training.loop import Moment, TrainingResult
-from nst_fast.training.recipe import Recipe
-from nst_fast.transform_nets import RealtimeNet
+from nst_fast.training.settings import TrainSettings
 
-PARAMETERS = inspect.signature(loop.train).parameters
+PLAIN = TrainSettings(style="a.jpg", content="photos")
 NEEDED = ("style=a.jpg", "content=photos")
 # A value that is not the default for every key that there is.
 OTHER_VALUES = {
@@ -41,32 +45,32 @@ OTHER_VALUES = {
     "title": "The Wave",
     "artist": "Hokusai",
     "year": 1831,
-    "style_strength": 7.5,
+    "loss.style_strength": 7.5,
     "style_short_side": 320,
-    "transform_net.name": "johnson",
-    "transform_net.width": 16,
-    "transform_net.grain": 0.03,
+    "network.name": "johnson",
+    "network.width": 16,
+    "network.input_noise": 0.03,
     "loss_network.name": "vgg16",
     "loss_network.weights": "random",
     "loss_network.pooling": "average",
-    "loss_network.input_normalisation": "caffe",
-    "content_taps": {"relu2_2": 1.0, "relu4_2": 0.5},
-    "style_taps": {"relu1_2": 2.0},
-    "normalisation": "johnson",
-    "content_weight": 0.5,
-    "total_variation_weight": 1e-6,
-    "lattice_weight": 3.0,
+    "loss_network.input_normalization": "caffe",
+    "loss.content_taps": {"relu2_2": 1.0, "relu4_2": 0.5},
+    "loss.style_taps": {"relu1_2": 2.0},
+    "loss.scaling": "johnson",
+    "loss.content_weight": 0.5,
+    "loss.total_variation_weight": 1e-6,
+    "loss.grid_weight": 3.0,
     "steps": 77,
     "compact_share": 0.25,
     "batch_size": 3,
     "crop_size": 96,
     "largest_crop": 1.25,
     "held_out_photos": 5,
-    "optimiser": "adam",
+    "optimizer": "adam",
     "learning_rate": 0.0025,
     "warmup_steps": 9,
     "cosine": False,
-    "average_decay": 0.875,
+    "ema_decay": 0.875,
     "seed": 11,
     "device": "cpu",
     "precision": "bf16",
@@ -79,6 +83,7 @@ OTHER_VALUES = {
     "save_every_steps": 4,
     "strip_every_steps": 6,
     "overwrite": True,
+    "show_progress": False,
     "live": True,
 }
 # Ordinary names that mean something to Hydra, to OmegaConf or to a shell.
@@ -134,14 +139,15 @@ def error_of(compose_train, capsys):
 
 @pytest.fixture
 def recorded(compose_train, monkeypatch):
-    """Gives what `nst-fast train ARGUMENTS` hands to the function `train`, by the names of its parameters."""
+    """Gives the settings that `nst-fast train ARGUMENTS` hands to the function `train`."""
     run_training = train.run_training
 
-    def record(*arguments: str) -> dict:
-        calls: list[dict] = []
+    def record(*arguments: str) -> TrainSettings:
+        calls: list[TrainSettings] = []
 
-        def note(*positional, **keywords) -> SimpleNamespace:
-            calls.append(dict(zip(PARAMETERS, positional, strict=False)) | keywords)
+        def note(settings: TrainSettings, *, on_moment) -> SimpleNamespace:
+            assert callable(on_moment) if settings.live else on_moment is None
+            calls.append(settings)
             return SimpleNamespace(checkpoint=Path("x.safetensors"), held_out={})
 
         monkeypatch.setattr(loop, "train", note)
@@ -154,70 +160,58 @@ def recorded(compose_train, monkeypatch):
     return record
 
 
-def test_the_settings_defaults_are_those_of_the_recipe():
-    """Without any setting the recipe is `Recipe()`."""
-    assert build_recipe(TrainSettings(style="a.jpg", content="photos")) == Recipe()
-
-
-def test_without_a_preset_the_settings_defaults_hold(compose_train):
-    """`~preset` takes the preset away; what is left are the defaults that the help shows."""
+def test_without_a_preset_the_defaults_hold(compose_train, recorded):
+    """`~preset` takes the preset away; what is left are the defaults of TrainSettings, which `train` gets."""
     ((settings, swept),) = compose_train(*NEEDED, "~preset")
-    assert swept == {}
-    assert dataclasses.asdict(settings) == dataclasses.asdict(
-        TrainSettings(style="a.jpg", content="photos", preset=settings.preset)
+    assert swept == {} and settings == PLAIN
+    assert recorded(*NEEDED, "~preset") == dataclasses.replace(PLAIN, output="runs/a")
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_every_setting_can_be_given(recorded, short):
+    """Each key of the help, full or short, sets what `train` gets, and there is no other."""
+    assert sorted(OTHER_VALUES) == sorted(row.key for row in list_settings(TrainSettings))
+    name = shorten_key if short else (lambda settings, key: key)
+    changed = recorded(
+        "~preset", *(write_override(name(TrainSettings, key), value) for key, value in OTHER_VALUES.items())
     )
+    assert as_plain_values(changed) == OTHER_VALUES
+    assert all(value != OTHER_VALUES[key] for key, value in as_plain_values(PLAIN).items())
 
 
-def test_the_call_takes_the_defaults_of_train(recorded):
-    """What the command hands over by default is what `train` has as its own defaults."""
-    call = recorded(*NEEDED, "~preset")
-    for name, value in call.items():
-        if name not in ("style", "content", "output", "recipe", "name", "about"):
-            assert value == PARAMETERS[name].default
-    assert (call["style"], call["content"], str(call["output"])) == ("a.jpg", "photos", "runs/a")
-    assert call["name"] == "a" and call["recipe"] == Recipe()
-
-
-def test_every_parameter_can_be_set(recorded):
-    """Each key of the help changes what is handed over; the recipe and `train` take nothing that has no key."""
-    assert sorted(OTHER_VALUES) == sorted(key for key, _, _ in list_settings())
-    usual = recorded(*NEEDED, "~preset")
-    changed = recorded("~preset", *(write_override(key, value) for key, value in OTHER_VALUES.items()))
-    names = {"loss_network.name": "loss_network", "transform_net.name": "transform_net"}
-    for field in dataclasses.fields(Recipe):
-        key = next(key for key in OTHER_VALUES if names.get(key, key.rpartition(".")[2]) == field.name)
-        assert getattr(changed["recipe"], field.name) == OTHER_VALUES[key] != getattr(usual["recipe"], field.name)
-    for name in PARAMETERS:
-        if name == "about":
-            assert changed[name] == {"title": "The Wave", "artist": "Hokusai", "year": 1831}
-        elif name == "watch":
-            assert callable(changed[name]) and usual[name] is None
-        elif name not in ("recipe", "show_progress", "say"):
-            assert str(changed[name]) == str(OTHER_VALUES[name]) != str(usual[name])
+def test_the_schema_for_hydra_has_the_same_defaults():
+    """Hydra gets a copy of the class that is not frozen, with its keys, types and defaults; mappings begin at null."""
+    config = OmegaConf.structured(make_schema(TrainSettings))
+    assert OmegaConf.missing_keys(config) == {"style", "content"}
+    rows = [row for row in list_settings(PLAIN) if row.key not in ("style", "content")]
+    for row in rows:
+        expected = None if isinstance(row.value, dict) else row.value
+        assert OmegaConf.select(config, row.key) == expected
+    config.loss.style_strength = 5  # a node of a frozen class would be read-only
+    assert config.loss.style_strength == 5.0
 
 
 def test_the_home_folder_can_be_meant(recorded, monkeypatch):
     """A ~ that the shell left alone is the home folder."""
     monkeypatch.setenv("HOME", "/home/monet")
     call = recorded("style=~/a.jpg", "content=~/photos", "output=~/out")
-    folders = [str(call[name]) for name in ("style", "content", "output")]
-    assert folders == ["/home/monet/a.jpg", "/home/monet/photos", "/home/monet/out"]
-    assert str(recorded("style=a~.jpg", "content=b/~/c")["content"]) == "b/~/c"
+    assert [call.style, call.content, call.output] == ["/home/monet/a.jpg", "/home/monet/photos", "/home/monet/out"]
+    assert recorded("style=a~.jpg", "content=b/~/c").content == "b/~/c"
 
 
 def test_a_preset_stands_between_defaults_and_command_line(compose_train):
     """A preset's values replace the defaults, also of groups, and what is given replaces the preset's."""
     ((settings, _),) = compose_train(*NEEDED, "preset=paper", "steps=5")
-    assert (settings.steps, settings.style_strength, settings.cosine) == (5, 5.0, False)
-    assert (settings.transform_net.name, settings.loss_network.name) == ("johnson", "vgg16")
-    ((settings, _),) = compose_train("steps=5", "transform_net=realtime", *NEEDED, "preset=paper")
-    assert (settings.steps, settings.transform_net.name) == (5, "realtime")
+    assert (settings.steps, settings.loss.style_strength, settings.cosine) == (5, 5.0, False)
+    assert (settings.network.name, settings.loss_network.name) == ("johnson", "vgg16")
+    ((settings, _),) = compose_train("steps=5", "network=realtime", *NEEDED, "preset=paper")
+    assert (settings.steps, settings.network.name) == (5, "realtime")
 
 
 @pytest.mark.parametrize("cuda", [True, False])
 def test_the_preset_follows_the_computer(compose_train, monkeypatch, cuda):
     """Without a preset it is `full` where there is a GPU, else `laptop`; one that is given is taken."""
-    monkeypatch.setattr(train, "_preset_for_this_computer", lambda: "full" if cuda else "laptop")
+    monkeypatch.setattr("nst_fast.training.settings.choose_preset", lambda: "full" if cuda else "laptop")
     ((settings, _),) = compose_train(*NEEDED)
     assert settings.compile is cuda
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
@@ -228,9 +222,9 @@ def test_the_preset_follows_the_computer(compose_train, monkeypatch, cuda):
 def test_taps_replace_those_of_a_preset(compose_train, preset):
     """Taps that are given are all there are, whether the preset has some of its own or not."""
     ((settings, _),) = compose_train(*NEEDED, f"preset={preset}", "style_taps={relu1_1:1,relu3_1:0.5}")
-    assert build_recipe(settings).style_taps == {"relu1_1": 1.0, "relu3_1": 0.5}
+    assert settings.loss.style_taps == {"relu1_1": 1.0, "relu3_1": 0.5}
     ((settings, _),) = compose_train(*NEEDED, f"preset={preset}", "style_taps=null")
-    assert build_recipe(settings).style_taps == Recipe().style_taps
+    assert settings.loss.style_taps == LossSettings().style_taps
 
 
 @pytest.mark.parametrize("first", range(0, len(STRANGE_NAMES), 5))
@@ -287,9 +281,11 @@ def test_a_sweep_has_a_run_for_each_value(compose_train):
         (["steps=1,2"], ["runs/a-steps=1", "runs/a-steps=2"]),
         (["seed=range(0,2)", "output=o"], ["o/a-seed=0", "o/a-seed=1"]),
         (["output=o,p"], ["o", "p"]),
-        (["transform_net=johnson,realtime"], ["runs/a-transform_net=johnson", "runs/a-transform_net=realtime"]),
+        (["network=johnson,realtime"], ["runs/a-network=johnson", "runs/a-network=realtime"]),
         (["preset=laptop,full"], ["runs/a-preset=laptop", "runs/a-preset=full"]),
         (["steps=3"], ["runs/a"]),
+        (["style_strength=5,10"], ["runs/a-style_strength=5", "runs/a-style_strength=10"]),
+        (["loss.style_strength=5,10"], ["runs/a-loss.style_strength=5", "runs/a-loss.style_strength=10"]),
     ],
 )
 def test_each_run_of_a_sweep_has_its_folder(compose_train, overrides, folders):
@@ -311,13 +307,13 @@ def test_failures_of_a_sweep_are_told_together(error_of, monkeypatch):
     """In a sweep the other runs go on; at the end one line names what failed, with exit status 2."""
     tried = []
 
-    def fail(style: str, *_, **__) -> None:
-        tried.append(style)
-        raise ImageError(f"{style} is no painting")
+    def fail(settings: TrainSettings, **_) -> None:
+        tried.append(settings.style)
+        raise ImageError(f"{settings.style} is no image")
 
     monkeypatch.setattr(loop, "train", fail)
     line = error_of("-m", "style=a.jpg,b.jpg", "content=photos")
-    assert line == "2 runs of the sweep failed: a.jpg is no painting | b.jpg is no painting"
+    assert line == "2 runs of the sweep failed: a.jpg is no image | b.jpg is no image"
     assert tried == ["a.jpg", "b.jpg"]
 
 
@@ -326,8 +322,8 @@ def test_a_signal_ends_the_whole_sweep(compose_train, monkeypatch, signalled, st
     """Ctrl-C or SIGTERM in the first run of a sweep is not answered by the second."""
     tried = []
 
-    def stop(style: str, *_, **__) -> None:
-        tried.append(style)
+    def stop(settings: TrainSettings, **_) -> None:
+        tried.append(settings.style)
         raise signalled
 
     monkeypatch.setattr(loop, "train", stop)
@@ -345,8 +341,8 @@ def test_a_signal_ends_the_sweep_also_where_the_run_fails(error_of, monkeypatch)
     """A run whose loss diverges just when Ctrl-C came says so, and no other run begins."""
     tried = []
 
-    def fail(style: str, *_, **__) -> None:
-        tried.append(style)
+    def fail(settings: TrainSettings, **_) -> None:
+        tried.append(settings.style)
         error = TrainingError("the loss is no longer a number")
         error.signal_number = signal.SIGINT
         raise error
@@ -360,45 +356,51 @@ def test_cfg_shows_the_settings_only(compose_train, capsys):
     """--cfg job prints the settings as YAML that can be read again, and runs nothing."""
     assert compose_train(*NEEDED, "steps=5", "--cfg", "job") == []
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert shown["style"] == "a.jpg" and shown["steps"] == 5 and shown["transform_net"]["name"] == "realtime"
+    assert shown["style"] == "a.jpg" and shown["steps"] == 5 and shown["network"]["name"] == "realtime"
 
 
-def test_help_shows_every_key(capsys):
-    """The help names each key with its default and meaning, the presets with what they are for, and how to begin."""
+@pytest.mark.parametrize("preset", ["laptop", "full"])
+def test_help_shows_what_you_get(compose_train, monkeypatch, capsys, preset):
+    """The help shows each setting, by its short key, with the value and meaning that you get on this computer."""
+    monkeypatch.setattr("nst_fast.training.settings.guess_preset", lambda: preset)
+    monkeypatch.setattr("nst_fast.training.settings.choose_preset", lambda: preset)
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
-    for key, default, meaning in list_settings():
-        assert f"  {key}=" in shown and meaning in shown
-        if isinstance(default, int | float) and not isinstance(default, bool):
-            assert f"  {key}={default}" in shown
-    for preset in ("laptop", "full", "paper", "quickstart"):
-        assert f"  {preset} " in shown
-    assert "{" not in "".join(line for line in shown.splitlines() if "relu" not in line)
+    assert f"where the preset is {preset} unless you choose one" in shown
+    ((settings, _),) = compose_train(*NEEDED)
+    for row in list_settings(settings.fill_in()):
+        value = "" if row.key in ("style", "content") else show_value(row.value)
+        line = next(line for line in shown.splitlines() if line.startswith(f"  {shorten_key(settings, row.key)}="))
+        assert line.split("  ")[1] == f"{shorten_key(settings, row.key)}={value}"
+        assert row.help and row.help in shown
+    for name in ("laptop", "full", "paper", "quickstart"):
+        assert f"  {name} " in shown
+    assert max(map(len, shown.splitlines())) <= 120
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["stesp=5"], "'stesp' is no setting of nst-fast train (nearest: steps); see nst-fast train --help"),
+        (["stesp=5"], "'stesp' is not a setting (nearest: steps); see nst-fast train --help"),
         (
-            ["transform_net.widht=8"],
-            "'transform_net.widht' is no setting of nst-fast train (nearest: transform_net.width)",
+            ["network.widht=8"],
+            "'network.widht' is not a setting (nearest: network.width); see nst-fast train --help",
         ),
-        (["style_taps.relu1_1=1"], "'style_taps.relu1_1' is no setting of nst-fast train (nearest: style_taps)"),
-        (["+colour=red"], "'colour' is no setting of nst-fast train; see nst-fast train --help"),
+        (["style_taps.relu1_1=1"], "'style_taps.relu1_1' is not a setting (nearest: style_taps)"),
+        (["+color=red"], "'color' is not a setting; see nst-fast train --help"),
         (["steps=many"], "steps: Value 'many' of type 'str' could not be converted to Integer; see nst-fast train"),
         (["steps="], "steps: Value '' of type 'str' could not be converted to Integer; see nst-fast train --help"),
         (["cosine=5.5"], "cosine: Value '5.5' is not a valid bool (type float); see nst-fast train --help"),
-        (["transform_net.width=wide"], "transform_net.width: Value 'wide' of type 'str' could not be converted to"),
+        (["network.width=wide"], "network.width: Value 'wide' of type 'str' could not be converted to"),
         (["precision=[1,2]"], "precision: Cannot convert 'list' to string: '[1, 2]'; see nst-fast train --help"),
-        (["style_taps=relu1_1"], "style_taps is 'relu1_1'; give a weight for each tap, such as {relu2_2:1}"),
+        (["style_taps=relu1_1"], "style_taps is 'relu1_1'; it must give a number for each name, such as {relu2_2: 1}"),
         (
             ["style_taps={relu1_1:x}"],
-            "style_taps is {'relu1_1': 'x'}; give a weight for each tap, such as {relu2_2:1}",
+            "style_taps relu1_1 is 'x'; it must be a number",
         ),
         (["preset=laptpo"], "preset=laptpo is unknown; allowed: full, laptop, paper, quickstart (nearest: laptop)"),
-        (["transform_net=jonson"], "transform_net=jonson is unknown; allowed: johnson, realtime (nearest: johnson)"),
-        (["transform_net=null"], "transform_net=null is unknown; allowed: johnson, realtime"),
+        (["network=jonson"], "network=jonson is unknown; allowed: johnson, realtime (nearest: johnson)"),
+        (["network=null"], "network=null is unknown; allowed: johnson, realtime"),
         (
             ["loss_network=vgg91"],
             "loss_network=vgg91 is unknown; allowed: auto, compact, vgg16, vgg19 (nearest: vgg19)",
@@ -409,34 +411,38 @@ def test_help_shows_every_key(capsys):
         ),
         (["steps=1,2"], "Ambiguous value for argument 'steps=1,2'; 1. To use it as a list"),
         (["steps=[1"], "no viable alternative at input '[1'; see nst-fast train --help"),
-        (["photo.jpg"], "'photo.jpg' is no setting; settings are given as key=value; see nst-fast train --help"),
-        (["--steps=5"], "'--steps=5' is no option of nst-fast train; settings are given without dashes as key=value,"),
+        (["photo.jpg"], "'photo.jpg' is not a setting; write settings as key=value; see nst-fast train --help"),
+        (["--steps=5"], "'--steps=5' is not an option of nst-fast train; write settings without dashes as key=value,"),
         (
             ["--steps", "5"],
-            "'--steps' is no option of nst-fast train; settings are given without dashes as key=value,",
+            "'--steps' is not an option of nst-fast train; write settings without dashes as key=value,",
         ),
-        (["--cfg", "jop"], "'jop' is no setting; settings are given as key=value, and --cfg takes job, hydra, all;"),
+        (["--cfg", "jop"], "'jop' is not a setting; write settings as key=value, and --cfg takes job, hydra, all;"),
         (["--cfg"], "--cfg needs a value; allowed: job, hydra, all"),
-        (["hydra.colour=red"], "hydra.colour: Key 'colour' not in 'HydraConf'; see nst-fast train --help"),
+        (["transform_net=johnson"], "'transform_net' has a new name; give network instead; see nst-fast train --help"),
+        (["transform_net.width=8"], "'transform_net.width' has a new name; give network.width instead; see"),
+        (["lattice_weight=3"], "'lattice_weight' has a new name; give loss.grid_weight instead; see"),
+        (["loss=3"], "'loss' is a group of settings; give one of loss.style_strength, loss.content_weight, "),
+        (["hydra.color=red"], "hydra.color: Key 'color' not in 'HydraConf'; see nst-fast train --help"),
         (["crop_size=30"], "crop_size is 30; it must be a multiple of 4"),
         (["style=absent.jpg"], "absent.jpg does not exist; check the path"),
     ],
 )
 def test_mistakes_are_one_line(error_of, monkeypatch, arguments, message):
     """Each mistake is one line on standard error that names what was given and what is allowed, with exit status 2."""
-    # The real thing, up to the painting, which is not there.
+    # The real command, up to the style image, which is not there.
     assert error_of(*NEEDED, *arguments).startswith(message)
 
 
 def test_missing_settings_are_named(error_of):
-    """Without the painting or the photos it says which and how they are given."""
+    """Without the style image or the photos it says what is missing and how to give it."""
     assert error_of("content=photos") == "style must be given, as style=...; see nst-fast train --help"
     assert error_of() == "content, style must be given, as content=...; see nst-fast train --help"
     assert error_of("style=null", "content=photos").startswith("style: field 'style' is not Optional;")
 
 
 def test_weights_are_taken_from_the_environment(compose_train, monkeypatch):
-    """NST_FAST_VGG19_WEIGHTS names the file for vgg19, its fellow that for vgg16; what is given goes before both."""
+    """NST_FAST_VGG19_WEIGHTS names the file for vgg19, its counterpart that for vgg16; other weights are left alone."""
     monkeypatch.setenv("NST_FAST_VGG19_WEIGHTS", "my weights/${19}.pth")
     monkeypatch.setenv("NST_FAST_VGG16_WEIGHTS", "16.pth")
     cases = {
@@ -445,10 +451,11 @@ def test_weights_are_taken_from_the_environment(compose_train, monkeypatch):
         ("loss_network=vgg16",): "16.pth",
         ("preset=paper",): "16.pth",
         ("loss_network.weights=random",): "random",
+        ("loss_network.weights=mine.pth",): "mine.pth",
     }
     for arguments, expected in cases.items():
         ((settings, _),) = compose_train(*NEEDED, *arguments)
-        assert build_recipe(settings).weights == expected
+        assert choose_loss_network(settings.loss_network).weights == expected
 
 
 @pytest.mark.usefixtures("compose_train")
@@ -456,7 +463,7 @@ def test_a_weights_file_of_the_environment_is_opened(monkeypatch, tmp_path, pain
     """A file in NST_FAST_VGG19_WEIGHTS that is not there ends the run with its name."""
     monkeypatch.setenv("NST_FAST_VGG19_WEIGHTS", "absent.pth")
     assert main(["train", f"style={painting}", f"content={photo_folder}", "device=cpu"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    line = capsys.readouterr().err.splitlines()[-1]  # after what was logged
     assert line.startswith("nst-fast: error: loss network weights 'absent.pth' are not a file; give a torchvision-")
     assert not (tmp_path / "runs").exists()
 
@@ -466,7 +473,7 @@ def test_the_installed_command_trains_and_paints(tmp_path, photo_folder, paintin
     style = tmp_path / "Été, (1)=[a] ${x} 'q' 50%.png"
     shutil.copy(painting, style)
     photos = photo_folder.rename(tmp_path / "photos, old=1 (é)")
-    small = "steps=2 held_out_photos=1 crop_size=32 style_short_side=32 batch_size=1 transform_net.width=4 device=cpu"
+    small = "steps=2 held_out_photos=1 crop_size=32 style_short_side=32 batch_size=1 network.width=4 device=cpu"
     shallow = ["style_taps={relu1_1:1}", "content_taps={relu1_1:1}", "loss_network.weights=random"]
     command = [Path(sys.executable).with_name("nst-fast"), "train", f"style={style.name}", f"content={photos.name}"]
     result = subprocess.run(
@@ -480,28 +487,28 @@ def test_the_installed_command_trains_and_paints(tmp_path, photo_folder, paintin
     checkpoint = tmp_path / "runs" / style.stem / f"{style.stem}.safetensors"
     assert checkpoint.is_file()
     lines = result.stdout.splitlines()
-    assert lines[-2].startswith("on 1 photos not trained on: style ")
+    assert lines[-2].startswith("on 1 held-out photos: style ")
     relative = checkpoint.relative_to(tmp_path)
-    assert lines[-1] == f"wrote {relative}; paint with: nst-fast stylize PHOTO --style {relative}"
+    assert lines[-1] == f"wrote {relative}; try it: nst-fast stylize PHOTO --style {relative}"
     assert "Traceback" not in result.stderr and "2/2" in result.stderr
 
 
 def test_losses_are_said_in_numbers(monkeypatch, capsys):
-    """The last lines give the losses on photos held out, or nothing where there were none."""
+    """The last lines give the losses on held-out photos, or nothing where there were none."""
     for held_out, expected in [
         ({"style": 0.0314, "content": 0.5, "total": math.pi, "photos": 8}, "style 0.031, content 0.50"),
         ({}, None),
     ]:
         result = SimpleNamespace(checkpoint=Path("a.safetensors"), held_out=held_out)
-        monkeypatch.setattr(loop, "train", lambda *_, result=result, **__: result)
-        train.run_training(TrainSettings(style="a.jpg", content="photos"), {})
+        monkeypatch.setattr(loop, "train", lambda settings, *, on_moment, result=result: result)
+        train.run_training(PLAIN, {})
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == (1 if expected is None else 2)
-        assert expected is None or lines[0] == f"on 8 photos not trained on: {expected}"
+        assert expected is None or lines[0] == f"on 8 held-out photos: {expected}"
 
 
 def test_an_image_of_the_wrong_kind_is_told(error_of, tmp_path, photo_folder):
-    """A painting that is text is one line, through all of the command."""
+    """A style image that is text is one line, through the whole command."""
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     (tmp_path / "a.jpg").write_text("hello")
     assert error_of("style=a.jpg", f"content={photo_folder}").startswith("a.jpg is not a picture that can be read; ")
@@ -511,9 +518,11 @@ def test_live_serves_the_page_beside_the_training(tmp_path, monkeypatch):
     """live=true gives the training something to show itself to, and the page shows it while it lasts."""
     opened, seen = [], []
 
-    def pretend(*arguments, watch, **others) -> TrainingResult:
-        watch(Moment(3, 5, {"total": 0.5}, RealtimeNet(width=4)))
-        with urllib.request.urlopen(opened[0] + "api/training", timeout=30) as answer:
+    def pretend(settings: TrainSettings, *, on_moment) -> TrainingResult:
+        on_moment(Moment(3, 5, {"total": 0.5}, build_network("realtime", width=4)))
+        address, _, token = opened[0].partition("?token=")
+        headers = {"authorization": f"Bearer {token}"}
+        with urllib.request.urlopen(urllib.request.Request(address + "api/training", headers=headers)) as answer:
             seen.append(json.load(answer))
         return TrainingResult(tmp_path / "a.safetensors", {}, 5, 1.0)
 

@@ -1,16 +1,14 @@
-import random
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from nst_fast.data.content_images import ContentImages, hold_out_photos, list_photos, read_photo
+from nst_fast.data.content_images import ContentImages, list_photos, read_photo
 from nst_fast.errors import ImageError
-from nst_fast.images import read_picture
+from nst_fast.media.pictures import read_picture
 
 
 def quarters(height: int = 40, width: int = 60) -> np.ndarray:
-    """Red, green / blue, grey quarters: large areas, whose middles lossy formats and resizing leave alone."""
+    """Red, green / blue, gray quarters: large areas, whose middles lossy formats and resizing leave alone."""
     pixels = np.full((height, width, 3), 128, dtype=np.uint8)
     pixels[: height // 2, : width // 2] = (200, 30, 30)
     pixels[: height // 2, width // 2 :] = (30, 200, 30)
@@ -19,7 +17,7 @@ def quarters(height: int = 40, width: int = 60) -> np.ndarray:
 
 
 def middles(photo) -> np.ndarray:
-    """The colours in the middle of the four quarters of a photo (3, H, W), row by row."""
+    """The colors in the middle of the four quarters of a photo (3, H, W), row by row."""
     height, width = photo.shape[1:]
     return np.array([photo[:, height * y // 4, width * x // 4].tolist() for y in (1, 3) for x in (1, 3)])
 
@@ -45,7 +43,7 @@ def test_folders_without_photos_are_refused(tmp_path):
     with pytest.raises(ImageError) as caught:
         list_photos(tmp_path)
     assert str(caught.value) == (
-        f"content folder '{tmp_path}' holds no pictures; give a folder of photos (jpg, png, webp, ...)"
+        f"content folder '{tmp_path}' holds no images; give a folder of photos (jpg, png, webp, ...)"
     )
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(ImageError, match=r"a\.jpg is a file; give the folder it lies in$"):
@@ -59,7 +57,7 @@ def test_folders_without_photos_are_refused(tmp_path):
     [("a.jpg", "RGB"), ("a.png", "RGB"), ("a.webp", "RGB"), ("a.bmp", "RGB"), ("a.tif", "RGB"), ("a.png", "RGBA")],
 )
 def test_formats_give_the_same_photo(tmp_path, name, mode):
-    """Each format is read as uint8 of shape (3, H, W) with the colours that were written."""
+    """Each format is read as uint8 of shape (3, H, W) with the colors that were written."""
     Image.fromarray(quarters()).convert(mode).save(tmp_path / name)
     photo = read_photo(tmp_path / name, 1000)
     assert str(photo.dtype) == "torch.uint8" and photo.shape == (3, 40, 60)
@@ -67,7 +65,7 @@ def test_formats_give_the_same_photo(tmp_path, name, mode):
 
 
 def test_16_bit_grey_is_scaled(tmp_path):
-    """A grey PNG of 16 bits gives three equal channels, each its value divided by 257."""
+    """A gray PNG of 16 bits gives three equal channels, each its value divided by 257."""
     values = np.array([0, 257 * 40, 257 * 200, 65535], dtype=np.uint16)
     Image.fromarray(np.repeat(values, 5)[None].repeat(20, axis=0)).save(tmp_path / "a.png")
     photo = read_photo(tmp_path / "a.png", 1000)
@@ -75,7 +73,7 @@ def test_16_bit_grey_is_scaled(tmp_path):
 
 
 def test_cmyk_becomes_rgb(tmp_path):
-    """A JPEG in CMYK has three channels afterwards, and its inks their colours."""
+    """A JPEG in CMYK has three channels afterwards, and its inks their colors."""
     inks = Image.new("CMYK", (64, 32), (0, 255, 255, 0))  # full magenta and yellow: red
     inks.paste((255, 255, 0, 0), (32, 0, 64, 32))  # full cyan and magenta: blue
     inks.save(tmp_path / "a.jpg", quality=95)
@@ -86,7 +84,7 @@ def test_cmyk_becomes_rgb(tmp_path):
 
 
 def test_transparent_parts_are_white(tmp_path):
-    """What is transparent is trained on as white paper, not as the colours that hide behind it."""
+    """What is transparent is trained on as white paper, not as the colors that hide behind it."""
     pixels = np.dstack([quarters(), np.full((40, 60), 255, dtype=np.uint8)])
     pixels[:20, :30, 3] = 0
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -117,17 +115,16 @@ def test_large_photos_are_brought_down(tmp_path):
     assert read_photo(tmp_path / "small.png", 100).shape == (3, 99, 300)
 
 
-def test_broken_photos_are_left_out_of_memory(photo_folder):
-    """Read into memory, broken files are reported once, by name and in order, and the others keep theirs."""
+def test_broken_photos_are_left_out_of_memory(photo_folder, caplog):
+    """Read into memory, broken files are logged once, by name and in order, and the others keep their order."""
     broken = [photo_folder / "photo_03.jpg", photo_folder / "more" / "photo_08.jpg"]
     for path in broken:
         path.write_bytes(path.read_bytes()[:400])
-    messages: list[str] = []
     files = list_photos(photo_folder)
-    photos = ContentImages(files, 32, on_broken=messages.append)
+    photos = ContentImages(files, 32)
     counted: list[int] = []
     photos.read_into_memory(3, counted.append)
-    assert [message.split(" ")[0] for message in messages] == sorted(str(path) for path in broken)
+    assert [message.split(" ")[0] for message in caplog.messages] == sorted(str(path) for path in broken)
     assert sum(counted) == 12
     assert len(photos) == 10 and photos.photos == [file for file in files if file not in broken]
     for index, file in enumerate(photos.photos):
@@ -136,7 +133,7 @@ def test_broken_photos_are_left_out_of_memory(photo_folder):
 
 
 def test_broken_photos_are_replaced_when_read_one_by_one(photo_folder):
-    """Read when needed, a broken photo is replaced by the next that can be read, also behind the last one."""
+    """Read when needed, a broken photo is replaced by the next that can be read, also after the last one."""
     files = list_photos(photo_folder)
     for index in (4, 5, 11):
         files[index].write_bytes(b"no picture")
@@ -148,13 +145,12 @@ def test_broken_photos_are_replaced_when_read_one_by_one(photo_folder):
         assert all(str(files[number]) in found_broken[number] for number in broken)
 
 
-def test_workers_findings_are_said_once(photo_folder):
-    """However often workers come across a broken photo, it is reported once, with the count."""
-    messages: list[str] = []
-    photos = ContentImages(list_photos(photo_folder), 32, on_broken=messages.append)
+def test_workers_findings_are_logged_once(photo_folder, caplog):
+    """However often workers come across a broken photo, it is logged once, with the count."""
+    photos = ContentImages(list_photos(photo_folder), 32)
     photos.report({3: "three is broken"})
     photos.report({3: "three is broken", 4: "four is broken"})
-    assert messages == ["three is broken (1 left out so far)", "four is broken (2 left out so far)"]
+    assert caplog.messages == ["three is broken (1 skipped so far)", "four is broken (2 skipped so far)"]
 
 
 def test_nearly_all_broken_is_an_error(photo_folder):
@@ -166,12 +162,12 @@ def test_nearly_all_broken_is_an_error(photo_folder):
         with pytest.raises(ImageError) as caught:
             read(ContentImages(files, 32))
         assert str(caught.value).startswith(f"12 of 12 photos cannot be read (the first: {files[0]} is not a picture")
-        assert str(caught.value).endswith("; give a folder of whole photos")
+        assert str(caught.value).endswith("; give a folder of intact photos")
         assert "\n" not in str(caught.value)
 
 
 def test_a_tenth_of_whole_photos_is_enough(photo_folder):
-    """With 10 of 11 photos broken a run begins no more; with 9 of 10 it still does."""
+    """With 10 of 11 photos broken no training starts; with 9 of 10 it still does."""
     files = list_photos(photo_folder)[:11]
     for file in files[:9] + files[10:]:
         file.write_bytes(b"no picture")
@@ -187,53 +183,3 @@ def test_the_search_for_a_whole_photo_ends(tmp_path):
     files = [tmp_path / f"{number}.jpg" for number in range(25)]
     with pytest.raises(ImageError, match=r"^20 of 20 photos cannot be read \(the first: .*24\.jpg does not exist"):
         ContentImages(files, 32).read(24)
-
-
-def make_names(tmp_path, count: int) -> list:
-    """Paths of photos in ten folders of different sizes; the files need not be there."""
-    return [tmp_path / f"folder_{int(number**0.5) % 10}" / f"IMG_{number:04}.jpg" for number in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("photos", "asked", "held_out"), [(9, 64, 0), (10, 64, 1), (200, 64, 20), (1000, 64, 64), (50, 0, 0)]
-)
-def test_at_most_a_tenth_is_held_out(tmp_path, photos, asked, held_out):
-    """As many as asked for are held out but never more than a tenth; every photo is on exactly one side, in order."""
-    files = make_names(tmp_path, photos)
-    kept, out = hold_out_photos(files, tmp_path, asked)
-    assert len(out) == held_out
-    assert kept == [file for file in files if file not in out]
-    assert sorted(kept + out) == sorted(files)
-
-
-def test_held_out_photos_do_not_depend_on_order_or_place(tmp_path):
-    """The same photos are held out, in the same order, whatever the order of the files and the folder they lie in."""
-    files = make_names(tmp_path, 300)
-    _, out = hold_out_photos(files, tmp_path, 16)
-    shuffled = random.Random(0).sample(files, len(files))
-    assert hold_out_photos(shuffled, tmp_path, 16)[1] == out
-    moved = make_names(tmp_path / "elsewhere", 300)
-    names = [
-        file.relative_to(tmp_path / "elsewhere") for file in hold_out_photos(moved, tmp_path / "elsewhere", 16)[1]
-    ]
-    assert names == [file.relative_to(tmp_path) for file in out]
-
-
-def test_held_out_photos_are_spread(tmp_path):
-    """They come from all parts of the folder: about as many from its first half as from its second."""
-    files = make_names(tmp_path, 2000)
-    _, out = hold_out_photos(files, tmp_path, 100)
-    assert 30 <= sum(files.index(file) < 1000 for file in out) <= 70  # four standard deviations
-    assert len({file.parent for file in out}) == 10
-
-
-def test_an_added_photo_changes_at_most_one(tmp_path):
-    """A photo that is added later takes the place of at most one of those held out, so none wanders into training."""
-    files = make_names(tmp_path, 300)
-    _, before = hold_out_photos(files, tmp_path, 16)
-    changed = 0
-    for number in range(100):
-        _, after = hold_out_photos([*files, tmp_path / f"new_{number}.jpg"], tmp_path, 16)
-        assert len(set(after) - set(before)) <= 1
-        changed += set(after) != set(before)
-    assert changed <= 20

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nst_fast.data.content_images import ContentImages, list_photos
-from nst_fast.data.sampler import Crop, CropSampler, cut_centre, cut_crop, iterate_batches
+from nst_fast.data.sampler import Crop, CropSampler, cut_center, cut_crop, iterate_batches
 from nst_fast.errors import ImageError
 
 
@@ -106,15 +106,15 @@ def test_small_photos_are_enlarged(height, width):
     assert (cut_crop(white, Crop(0, 0.5, 0.5, 0.5, True), 16) - 1).abs().max() < 1e-6
 
 
-def test_the_centre_is_the_middle():
+def test_the_center_is_the_middle():
     """For measuring, the middle is cut at the photo's own scale."""
     photo = noise(20, 31)
-    assert np.array_equal(cut_centre(photo, 10).numpy(), photo.numpy()[:, 5:15, 10:20].astype(np.float32) / 255)
+    assert np.array_equal(cut_center(photo, 10).numpy(), photo.numpy()[:, 5:15, 10:20].astype(np.float32) / 255)
 
 
-def list_batches(folder, *, workers: int | None, steps: range = range(9), say=None, seed: int = 5) -> list:
+def list_batches(folder, *, workers: int | None, steps: range = range(9), seed: int = 5) -> list:
     """Batches of five crops; `workers` None: out of memory."""
-    photos = ContentImages(list_photos(folder), 40, on_broken=say)
+    photos = ContentImages(list_photos(folder), 40)
     if workers is None:
         photos.read_into_memory(1)
     batches = iterate_batches(photos, crop_size=16, batch_size=5, seed=seed, steps=steps, workers=workers or 0)
@@ -155,17 +155,17 @@ def test_the_callers_random_numbers_are_untouched(photo_folder):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_workers_report_a_broken_photo_once(photo_folder):
-    """Two workers that meet a broken photo in every epoch have it reported once by name, and cut another instead."""
+def test_a_broken_photo_is_logged_once_for_all_workers(photo_folder, caplog):
+    """Two workers meet a broken photo in every epoch; it is logged once by name, and another one is cut instead."""
     (photo_folder / "photo_02.jpg").write_bytes(b"no picture")
-    messages: list[str] = []
-    batches = list_batches(photo_folder, workers=2, say=messages.append)
+    batches = list_batches(photo_folder, workers=2)
+    messages = caplog.messages
     assert len(batches) == 9
     assert len(messages) == 1 and messages[0].startswith(f"{photo_folder / 'photo_02.jpg'} is not a picture")
 
 
 def test_workers_end_when_told(photo_folder):
-    """Workers outlive SIGTERM by seconds only, since Python ends those left over with it and then waits for them."""
+    """Workers outlive SIGTERM only by seconds, because Python ends leftover workers with it and waits for them."""
     photos = ContentImages(list_photos(photo_folder), 40)
     batches = iterate_batches(photos, crop_size=16, batch_size=5, seed=0, steps=range(100), workers=2)
     for _ in range(2):  # one from each, so that both are past their start
@@ -207,7 +207,7 @@ print(sum(len(batch) for batch in batches), __spec__, Path(__file__).name)
 
 
 def test_workers_do_not_run_the_script_that_starts_them(photo_folder, tmp_path):
-    """A script that trains without `if __name__ == "__main__"` is not run anew in each worker process."""
+    """A script that trains without `if __name__ == "__main__"` is not run again in each worker process."""
     script = tmp_path / "script.py"
     script.write_text(UNGUARDED_SCRIPT)
     process = subprocess.run(

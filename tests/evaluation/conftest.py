@@ -1,28 +1,29 @@
-"""A tiny loss with random weights, two tiny networks, and photos that are small enough to optimise in a test."""
+"""A tiny loss with random weights, a tiny network, and photos that are small enough to optimize in a test."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.transform_nets import build_transform_net
+from nst_fast.losses.settings import LossSettings
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 
 
 @pytest.fixture(scope="session")
 def loss() -> PerceptualLoss:
     network = build_loss_network("vgg16", taps=["relu1_2"], weights="random")
-    painting = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
-    taps = {"content_taps": {"relu1_2": 1.0}, "style_taps": {"relu1_1": 1.0}}
-    return PerceptualLoss(network, painting, **taps, feature_variance={"relu1_2": 1.0})
+    style = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
+    settings = LossSettings(content_taps={"relu1_2": 1.0}, style_taps={"relu1_1": 1.0})
+    return PerceptualLoss(network, style, settings, feature_variance={"relu1_2": 1.0})
 
 
 @pytest.fixture(scope="session")
-def stylizer() -> Stylizer:
+def network() -> TrainedNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Stylizer(build_transform_net("realtime", width=4), device="cpu")
+        return TrainedNetwork(checkpoint_from_network(build_network("realtime", width=4)), torch.device("cpu"))
 
 
 @pytest.fixture

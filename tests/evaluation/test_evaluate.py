@@ -1,6 +1,7 @@
-"""The whole of an evaluation, from Python, on pictures that take a moment."""
+"""A whole evaluation from Python, on images that take a moment."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -8,20 +9,25 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_fast.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.data.held_out import read_held_out
+from nst_fast.data.images import load_image
 from nst_fast.errors import CheckpointError, ImageError, SettingError, TrainingError
 from nst_fast.evaluation import evaluate as evaluation
-from nst_fast.evaluation.evaluate import evaluate
-from nst_fast.evaluation.plan import EvaluationPlan
-from nst_fast.images import load_image
-from nst_fast.inference.stylizer import Stylizer
+from nst_fast.evaluation.evaluate import SHEET_FILE, evaluate
+from nst_fast.evaluation.settings import EvaluateSettings
+from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
-from nst_fast.losses.taps import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
-from nst_fast.training.preparation import read_held_out
-from nst_fast.transform_nets import build_transform_net
+from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network
+from nst_fast.runs.saved_run import SavedRun
+from nst_fast.settings.networks import LossNetworkSettings
 
-PLAN = {"loss_network": "vgg16", "weights": "random", "size": 32, "style_short_side": 32, "iterations": 3}
+
+def save_network(path, seed, info):
+    torch.manual_seed(seed)
+    save_checkpoint(path, checkpoint_from_network(build_network("realtime", width=4), info), dtype="fp32")
 
 
 @pytest.fixture
@@ -29,69 +35,77 @@ def checkpoints(tmp_path):
     """Two untrained networks as files."""
     files = []
     for seed, name in enumerate(("one", "two")):
-        torch.manual_seed(seed)
-        network = build_transform_net("realtime", width=4)
         files.append(tmp_path / f"{name}.safetensors")
-        save_checkpoint(files[-1], network, CheckpointInfo(style={"name": name}), dtype=torch.float32)
-    return files
+        save_network(files[-1], seed, CheckpointInfo(style={"name": name}))
+    return tuple(map(str, files))
 
 
 @pytest.fixture
-def call(checkpoints, painting, photo_folder, tmp_path):
-    """Gives `evaluate` on both networks, three photos and no timing, but for what is given otherwise."""
-    said = []
+def call(checkpoints, painting, photo_folder, tmp_path, caplog):
+    """Evaluates both networks on three photos without timing, with other settings where they are given."""
+    caplog.set_level(logging.INFO, "nst_fast")
 
-    def run(plan=None, **given):
-        arguments = {"checkpoints": checkpoints, "style": painting, "content": photo_folder / "more"}
-        arguments |= {"folder": tmp_path / "out", "timing_sizes": (), "device": "cpu", **given}
-        plan = EvaluationPlan(**{**PLAN, "photos": 3, **(plan or {})})
-        return evaluate(**arguments, plan=plan, show_progress=False, say=said.append)
+    def run(**given):
+        quick = {
+            "checkpoint": checkpoints,
+            "style": painting,
+            "content": photo_folder / "more",
+            "output": tmp_path / "out",
+            "loss_network": LossNetworkSettings(name="vgg16", weights="random"),
+            "photos": 3,
+            "size": 32,
+            "style_short_side": 32,
+            "iterations": 3,
+            "timing_sizes": (),
+            "device": "cpu",
+            "show_progress": False,
+        }
+        return evaluate(EvaluateSettings(**{**quick, **given}))
 
-    run.said = said
     return run
 
 
 def test_losses_are_those_of_training(call, checkpoints, painting, photo_folder):
-    """Each network's averages are what the measure of the shipped checkpoints finds, by one loss for all networks."""
+    """Each network's averages are those of the script that measures the shipped checkpoints, with the same loss."""
     report = call()
     files = [photo_folder / "more" / name for name in report["curves"]]
-    photos = read_held_out([*files, photo_folder / "more" / "photo_11.jpg"], print, 32)
+    photos = read_held_out([*files, photo_folder / "more" / "photo_11.jpg"], 32)
     loss_network = build_loss_network("vgg16", taps=[*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS], weights="random")
     loss = build_relative_loss(loss_network, load_image(painting, short_side=32), photos)
     assert [file.name for file in files] == ["photo_08.jpg", "photo_09.jpg", "photo_10.jpg"]
     for checkpoint in checkpoints:
-        terms = measure_losses(Stylizer(checkpoint, device="cpu").stylize, loss, photos[:3])
-        assert report["networks"][str(checkpoint)]["terms"] == pytest.approx(terms, rel=1e-4)
+        terms = measure_losses(TrainedNetwork(checkpoint, torch.device("cpu")).stylize, loss, photos[:3])
+        assert report["networks"][checkpoint]["terms"] == pytest.approx(terms, rel=1e-4)
         assert terms["total"] == pytest.approx(20 * terms["style"] + terms["content"], rel=1e-5)
 
 
 def test_files(call, tmp_path):
-    """The JSON holds what is returned; the chart and the sheet are pictures, the sheet of a row for each photo."""
-    report = call(timing_sizes=[16], timed_iterations=1)
+    """The JSON holds what is returned; the chart and the sheet are images, and the sheet has a row for each photo."""
+    report = call(timing_sizes=(16,), timed_iterations=1)
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8")) == report
     assert [timing["size"] for timing in report["timings"]] == [16]
     assert report["timings"][0]["iteration_seconds"] > 0
-    assert report["settings"]["weights"] == "random, seed 0"
+    assert report["settings"]["loss_network.weights"] == "random, seed 0"
     with Image.open(tmp_path / "out" / "chart.png") as chart, Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert np.asarray(chart).std() > 0
         assert sheet.height > 3 * 32
 
 
-def test_the_same_call_again_optimises_nothing(call, checkpoints, photo_folder, monkeypatch):
-    """The curves are those of the last call; for another network, photo or setting they are refused, or begun anew."""
+def test_the_same_call_again_optimizes_nothing(call, checkpoints, photo_folder, monkeypatch, caplog):
+    """The curves are those of the last call; another network, photo or setting is refused, unless it may overwrite."""
     first = call()
     with monkeypatch.context() as patch:
-        patch.setattr("nst_fast.evaluation.curves.PixelOptimiser.take_iteration", None)
+        patch.setattr("nst_fast.evaluation.curves.PixelOptimizer.take_iteration", None)
         assert call()["curves"] == first["curves"]
-    assert call.said[-1].endswith("/out has the slow method's 18 iterations already (overwrite=true begins anew)")
-    for change in ({"plan": {"seed": 1}}, {"checkpoints": checkpoints[:1]}, {"content": photo_folder}):
-        with pytest.raises(TrainingError, match=r"holds a run begun with other settings .* overwrite=true"):
+    assert caplog.messages[-1].endswith("/out holds all 18 iterations already; set overwrite to start over")
+    for change in ({"seed": 1}, {"checkpoint": checkpoints[:1]}, {"content": photo_folder}):
+        with pytest.raises(TrainingError, match=r"holds a run with other settings .* set overwrite to start over"):
             call(**change)
-    assert call(plan={"seed": 1}, overwrite=True)["curves"] != first["curves"]
+    assert call(seed=1, overwrite=True)["curves"] != first["curves"]
 
 
-def test_ctrl_c_goes_on_later(call, tmp_path, monkeypatch):
-    """Ctrl-C says where it stopped and writes no figures; the same call then ends as a straight one does."""
+def test_ctrl_c_and_resume(call, tmp_path, monkeypatch, caplog):
+    """Ctrl-C logs where it stopped and writes no report; the same call then ends as a straight one does."""
     straight = call()
     shutil.rmtree(tmp_path / "out")
     take = evaluation.CurveRun.take_iterations
@@ -108,46 +122,71 @@ def test_ctrl_c_goes_on_later(call, tmp_path, monkeypatch):
         patch.setattr(evaluation.CurveRun, "take_iterations", take_some)
         with pytest.raises(KeyboardInterrupt):
             call()
-    assert call.said[-1] == "stopped at iteration 8 of 18; the same command goes on"
+    assert caplog.messages[-1] == "stopped at iteration 8 of 18; run the same command again to resume"
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["state.pt"]
     assert call()["curves"] == straight["curves"]
 
 
-def test_memory(call, monkeypatch):
+def test_memory(call, monkeypatch, caplog):
     """Sizes that do not fit are not timed; photos that do not fit are refused."""
     monkeypatch.setattr(evaluation, "estimate_bytes", lambda network, taps, height, width: height * width)
     monkeypatch.setattr(evaluation, "available_bytes", lambda device: 40 * 40)
-    report = call(timing_sizes=[16, 64], timed_iterations=1)
+    report = call(timing_sizes=(16, 64), timed_iterations=1)
     assert [timing["size"] for timing in report["timings"]] == [16]
-    assert call.said == ["64 x 64 pixels do not fit the memory of cpu: not timed"]
-    with pytest.raises(ImageError, match=r"^optimising 80 x 80 pixels does not fit .*; 40 x 40 would: give size=40$"):
-        call(plan={"size": 80})
+    assert caplog.messages == ["64 x 64 pixels do not fit into the memory of cpu: not timed"]
+    with pytest.raises(ImageError, match=r"^optimizing 80 x 80 pixels does not fit .*, 40 x 40 pixels would; set size"):
+        call(size=80)
 
     def fail(run, *arguments):
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(evaluation.CurveRun, "take_iterations", fail)
-    with pytest.raises(ImageError, match=r"give size=22$"):
+    with pytest.raises(ImageError, match=r"set size to 22$"):
         call(overwrite=True)
 
 
-def test_another_loss_is_said(call, tmp_path):
-    """A network that was trained for another strength is judged all the same, and that is said."""
-    torch.manual_seed(0)
-    info = CheckpointInfo(style={}, loss={"style_strength": 80.0})
+def test_another_loss_is_named(call, tmp_path, caplog):
+    """A network that was trained with another strength is judged as well, and a warning names the difference."""
     file = tmp_path / "strong.safetensors"
-    save_checkpoint(file, build_transform_net("realtime", width=4), info, dtype=torch.float32)
-    call(checkpoints=[file])
-    assert call.said == [f"{file} was trained for another loss than it is judged by: style_strength 80.0, not 20.0"]
+    save_network(file, 0, CheckpointInfo(style={}, loss={"style_strength": 80.0}))
+    call(checkpoint=str(file))
+    assert caplog.messages == [
+        f"{file} was trained with another loss than the one used here: style_strength 80.0, not 20.0"
+    ]
+
+
+def test_results_inside_the_folder_of_photos_are_not_photos(call, photo_folder):
+    """An evaluation whose output lies below its photos can be resumed: its own sheet and chart are no photos."""
+    first = call(output=photo_folder / "more" / "out")
+    again = call(output=photo_folder / "more" / "out")
+    assert list(again["curves"]) == list(first["curves"])
+    assert again["feature_variance"] == first["feature_variance"]
+
+
+def test_an_input_is_not_overwritten(call, tmp_path, photo_folder, painting):
+    """Neither the style image nor the folder of photos may be where the results go, not even with overwrite."""
+    style = tmp_path / "out" / SHEET_FILE
+    style.parent.mkdir()
+    painting.rename(style)
+    before = style.read_bytes()
+    with pytest.raises(SettingError, match=r"sheet\.png' would overwrite the input"):
+        call(style=style, overwrite=True)
+    assert style.read_bytes() == before
+    with pytest.raises(SettingError, match="is the folder of photos; choose another output"):
+        call(style=style, output=photo_folder / "more", overwrite=True)
+    assert not list(photo_folder.rglob("state.pt"))
+
+
+def test_an_evaluation_in_progress_is_left_alone(call, tmp_path):
+    """A second call with the same output is refused while the first one works."""
+    with SavedRun(tmp_path / "out", {}), pytest.raises(TrainingError, match="another process is working on the run"):
+        call()
 
 
 @pytest.mark.parametrize(
     ("given", "kind", "message"),
     [
-        ({"checkpoints": []}, SettingError, "no checkpoint was given"),
-        ({"checkpoints": ["absent"]}, CheckpointError, "style 'absent' is neither a file nor a shipped style"),
-        ({"timed_iterations": 0}, SettingError, "timed_iterations is 0; it must be at least 1"),
-        ({"timing_sizes": [256, 8]}, SettingError, "timing_sizes has 8; each must be at least 16 pixels"),
+        ({"checkpoint": ("absent",)}, CheckpointError, "style 'absent' is neither a file nor a shipped style"),
         ({"style": "absent.jpg"}, ImageError, "absent.jpg"),
         ({"content": "absent"}, ImageError, "absent does not exist; check the path"),
         ({"device": "abacus"}, SettingError, "device 'abacus' is not available"),

@@ -8,8 +8,8 @@ from nst_fast.evaluation.report import build_report, draw_report_chart, draw_rep
 from nst_fast.evaluation.timing import Timing
 
 
-def plain(colour):
-    return torch.tensor(colour).view(3, 1, 1).expand(3, 16, 16)
+def plain(color):
+    return torch.tensor(color).view(3, 1, 1).expand(3, 16, 16)
 
 
 PHOTOS = {"a.jpg": plain((1.0, 0.0, 0.0)), "b.jpg": plain((0.0, 1.0, 0.0))}
@@ -29,7 +29,7 @@ REPORT = build_report({"device": "cpu"}, JUDGED, CURVES, [Timing(64, 5, {"nets/x
 
 
 def test_averages_and_n():
-    """Terms and curves are averaged over the photos, and N of the averages is where these cross."""
+    """Terms and curves are averaged over the photos, and N of the averages is where they cross."""
     network = REPORT["networks"]["nets/x.safetensors"]
     assert REPORT["mean_curves"] == {"noise": [8.5, 5.0, 3.5], "content": [4.5, 3.0, 1.0]}
     assert network["terms"] == {"total": 4.25, "style": pytest.approx(0.2)}
@@ -41,7 +41,7 @@ def test_averages_and_n():
 
 
 def test_speed_ups():
-    """They are the time of 500 iterations, and of the averages' N from noise, over that of one pass."""
+    """A speed-up is the time of 500 iterations, or of the averages' N from noise, divided by that of one pass."""
     (timing,) = REPORT["timings"]
     assert timing["networks"]["nets/x.safetensors"] == {
         "forward_seconds": 0.01,
@@ -52,26 +52,26 @@ def test_speed_ups():
 
 
 def test_a_network_that_is_never_equalled():
-    """Where no iteration is as good, there is no N and no speed-up over N."""
-    judged = {"x": Judged(JUDGED["nets/x.safetensors"].painted, {name: {"total": 0.5} for name in PHOTOS})}
+    """If no iteration is as good, there is no N and no speed-up over N."""
+    judged = {"x": Judged(JUDGED["nets/x.safetensors"].stylized, {name: {"total": 0.5} for name in PHOTOS})}
     report = build_report({}, judged, CURVES, [Timing(64, 5, {"x": 0.01}, 0.2)])
     assert report["networks"]["x"]["iterations_to_equal"] == {"noise": None, "content": None}
     assert report["timings"][0]["networks"]["x"]["times_faster_than_n_iterations"] is None
 
 
-def test_the_sheet_shows_every_picture():
-    """Photo, painting, network, the slow method at N where there is one, and at the end, each in its own colour."""
+def test_the_sheet_shows_every_image():
+    """Photo, style image, network, and the optimization at N, if there is one, and at the end, each in its color."""
     sheet = draw_report_sheet(PHOTOS, plain((1.0, 1.0, 0.0)), JUDGED, CURVES)
-    shown = [*PHOTOS.values(), *JUDGED["nets/x.safetensors"].painted.values()]
-    shown += [picture for curve in CURVES.values() for picture in curve.pictures.values()]
-    for picture in shown:
-        colour = (picture[:, 0, 0] * 255).round().byte().numpy()
-        assert np.all(sheet == colour, axis=2).sum() == 16 * 16
+    shown = [*PHOTOS.values(), *JUDGED["nets/x.safetensors"].stylized.values()]
+    shown += [image for curve in CURVES.values() for image in curve.images.values()]
+    for image in shown:
+        color = (image[:, 0, 0] * 255).round().byte().numpy()
+        assert np.all(sheet == color, axis=2).sum() == 16 * 16
     assert np.all(sheet == (255, 255, 0), axis=2).sum() == 2 * 16 * 16
 
 
 def test_the_chart_has_a_curve_for_each_start_and_a_line_for_each_network(monkeypatch):
-    """What is drawn are the averages, under names that tell them apart."""
+    """The chart shows the averages, under names that tell them apart."""
     drawn = []
     monkeypatch.setattr(
         "nst_fast.evaluation.report.draw_chart",
@@ -81,11 +81,11 @@ def test_the_chart_has_a_curve_for_each_start_and_a_line_for_each_network(monkey
     ((curves, levels, labels),) = drawn
     assert curves == {"L-BFGS from noise": [8.5, 5.0, 3.5], "L-BFGS from the photo": [4.5, 3.0, 1.0]}
     assert levels == {"x, one forward pass": 4.25}
-    assert labels["y_label"] == "total loss, average over 2 photos not trained on"
+    assert labels["y_label"] == "total loss, average over 2 held-out photos"
 
 
 def test_labels():
-    """A network is called by its file's name, by its whole path where two files have one name."""
+    """The label of a network is its file's name, or its whole path if two files have the same name."""
     assert label_networks(["wave", "runs/a/a.safetensors"]) == {"wave": "wave", "runs/a/a.safetensors": "a"}
     assert label_networks(["1/a.safetensors", "2/a.safetensors"]) == {
         name: name for name in ("1/a.safetensors", "2/a.safetensors")

@@ -14,24 +14,25 @@ from starlette.testclient import TestClient
 from nst_fast.live.gallery import Style
 from nst_fast.live.running import address_of, open_listener, running_in_thread
 from nst_fast.live.server import build_app
-from nst_fast.transform_nets import RealtimeNet
+from nst_fast.networks.checkpoint import Checkpoint
+from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 
 PORT = 8765
 
 
 @functools.cache
-def build_network(seed: int) -> RealtimeNet:
-    """A network of this seed's random weights, whose paintings differ much from the photo and from other seeds'."""
+def build_checkpoint(seed: int) -> Checkpoint:
+    """A network with this seed's random weights, whose output differs much from the photo and from other seeds'."""
     torch.manual_seed(seed)
-    return RealtimeNet(width=4)
+    return checkpoint_from_network(build_network("realtime", width=4))
 
 
 @pytest.fixture(scope="session")
 def styles() -> dict[str, Style]:
-    """Two styles: one that says what it is, and one with a name that needs care in addresses and pages."""
+    """Two styles: one with a description, and one with a name that needs care in addresses and pages."""
     return {
-        "wave": Style("wave", {"title": "The Great Wave", "year": 1831}, lambda: build_network(0), device="cpu"),
-        'a/b "ü" <i>': Style('a/b "ü" <i>', {}, lambda: build_network(1), device="cpu"),
+        "wave": Style("wave", {"title": "The Great Wave", "year": 1831}, lambda: build_checkpoint(0), device="cpu"),
+        'a/b "ü" <i>': Style('a/b "ü" <i>', {}, lambda: build_checkpoint(1), device="cpu"),
     }
 
 
@@ -50,7 +51,7 @@ def client(app) -> Iterator[TestClient]:
 
 @pytest.fixture
 def address(styles) -> Iterator[str]:
-    """The address of a server that runs."""
+    """The address of a running server."""
     listener = open_listener("127.0.0.1", 0)
     with running_in_thread(build_app(styles, port=listener.getsockname()[1]), listener):
         yield address_of(listener)

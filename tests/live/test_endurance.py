@@ -25,11 +25,11 @@ def resident_megabytes() -> float:
 
 
 def connect(address: str):
-    return websockets.sync.client.connect(address.replace("http", "ws") + "api/paint", compression=None)
+    return websockets.sync.client.connect(address.replace("http", "ws") + "api/frames", compression=None)
 
 
 def test_half_an_hour_of_frames_leaves_memory_flat(address, photo, encode):
-    """30 minutes at 12 frames a second, sent as fast as they are painted, two of them on the way."""
+    """30 minutes at 12 frames a second, sent as fast as they are stylized, two of them on the way."""
     frame, frames = encode(photo), 30 * 60 * 12
     with connect(address) as connection:
         for number in range(frames):
@@ -50,7 +50,7 @@ def test_thousands_of_reconnects_leave_nothing_behind(address, photo, encode):
         for number in range(times):
             if number % 4 == 0:
                 with contextlib.closing(socket.create_connection((host, int(port)))) as raw:
-                    raw.send(b"GET /api/paint HTTP/1.1\r\nHost: nobody\r\nUpgrade: websocket\r\n" * (number % 3))
+                    raw.send(b"GET /api/frames HTTP/1.1\r\nHost: nobody\r\nUpgrade: websocket\r\n" * (number % 3))
                 continue
             with connect(address) as connection:
                 if number % 4 == 1:

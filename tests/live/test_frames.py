@@ -1,24 +1,39 @@
-"""Frames over the WebSocket: the latest wins, garbage is explained, and nothing grows."""
+"""Frames over the WebSocket: the latest wins, garbage is explained, idle clients make room, and nothing grows."""
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
+import sys
 import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 import websockets.sync.client
+from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from nst_fast.inference.steady import SteadyStylizer
+from nst_fast.live import limits
 from nst_fast.live.frames import LatestFrame
+from nst_fast.stylize.smoothing import FrameStylizer
 
 
-def connect(address: str, **options):
-    """A client that is no browser."""
-    return websockets.sync.client.connect(address.replace("http", "ws") + "api/paint", compression=None, **options)
+def connect(address: str, *, source: str | None = None, **options):
+    """A client that is not a browser; `source` is the address that it connects from."""
+    if source is not None:
+        options["sock"] = connect_from(address, source)
+    return websockets.sync.client.connect(address.replace("http", "ws") + "api/frames", compression=None, **options)
+
+
+def connect_from(address: str, source: str) -> socket.socket:
+    """A connection from another address of this computer, which the server takes for another client."""
+    if sys.platform != "linux" and source != "127.0.0.1":
+        pytest.skip("only Linux has all of 127.0.0.0/8")
+    host, port = address.removeprefix("http://").strip("/").split(":")
+    return socket.create_connection((host, int(port)), source_address=(source, 0))
 
 
 def number(value: int) -> bytes:
@@ -26,7 +41,7 @@ def number(value: int) -> bytes:
     return value.to_bytes(4)
 
 
-def test_a_frame_comes_back_painted(address, styles, photo, encode, decode):
+def test_a_frame_comes_back_stylized(address, styles, photo, encode, decode):
     """It carries its number, and is what the network makes of the frame, as near as JPEG allows."""
     frame = encode(photo)
     with connect(address) as connection:
@@ -38,24 +53,24 @@ def test_a_frame_comes_back_painted(address, styles, photo, encode, decode):
 
 
 def test_the_style_is_switched(address, styles, photo, encode, decode):
-    """Frames after the message are painted in the new style; an unknown one is refused, and the old one goes on."""
+    """Frames after the message are stylized in the new style; an unknown one is refused, and the old one goes on."""
     frame, (first, second) = encode(photo), styles
     with connect(address) as connection:
         connection.send(json.dumps({"style": second}))
         connection.send(json.dumps({"style": "none such"}))
         assert "style 'none such' is unknown" in json.loads(connection.recv(timeout=30))["error"]
         connection.send(number(1) + frame)
-        painted = decode(connection.recv(timeout=30)[4:]).astype(int)
+        stylized = decode(connection.recv(timeout=30)[4:]).astype(int)
     distances = [
-        np.abs(painted - styles[name].stylizer.stylize_pixels(decode(frame))).mean() for name in (second, first)
+        np.abs(stylized - styles[name].stylizer.stylize_pixels(decode(frame))).mean() for name in (second, first)
     ]
     assert distances[0] < 4 < distances[1]
 
 
-def test_garbage_is_explained_and_the_next_frame_painted(address, photo, encode):
+def test_garbage_is_explained_and_the_next_frame_stylized(address, photo, encode):
     """Whatever comes instead of a frame is answered by one error, with the number if it had one."""
     garbage = [b"", b"abc", number(9) + b"garbage", number(9) + encode(photo)[:-99], "[]", "{", '{"a": 1}', "[" * 999]
-    garbage += [json.dumps({"steadiness": value}) for value in (2, -1, "much", True, None)] + ["x" * 2000]
+    garbage += [json.dumps({"smoothing": value}) for value in (2, -1, "much", True, None)] + ["x" * 2000]
     with connect(address) as connection:
         for message in garbage:
             connection.send(message)
@@ -68,7 +83,7 @@ def test_garbage_is_explained_and_the_next_frame_painted(address, photo, encode)
 def test_a_frame_of_too_many_pixels_is_refused(address, encode):
     """A small file of many pixels is refused before it is decoded."""
     with connect(address) as connection:
-        connection.send(number(1) + encode(np.zeros((2000, 2000, 3), np.uint8), "PNG"))
+        connection.send(number(1) + encode(np.zeros((2000, 2000, 3), np.uint8)))
         assert "4,000,000 pixels" in json.loads(connection.recv(timeout=30))["error"]
 
 
@@ -100,10 +115,10 @@ def test_the_latest_frame_wins():
 
 
 def test_a_flood_is_thinned_out(address, styles, photo, encode, monkeypatch):
-    """From a client that sends faster than the network paints, old frames are dropped; the last one is painted."""
-    paint = SteadyStylizer.stylize_pixels
-    slow = lambda steady, pixels: time.sleep(0.05) or paint(steady, pixels)  # noqa: E731
-    monkeypatch.setattr(SteadyStylizer, "stylize_pixels", slow)
+    """From a client that sends faster than the network works, old frames are dropped; the last one is stylized."""
+    stylize = FrameStylizer.stylize_pixels
+    slow = lambda frames, pixels: time.sleep(0.05) or stylize(frames, pixels)  # noqa: E731
+    monkeypatch.setattr(FrameStylizer, "stylize_pixels", slow)
     frame = encode(photo)
     with connect(address) as connection:
         for value in range(300):
@@ -115,8 +130,8 @@ def test_a_flood_is_thinned_out(address, styles, photo, encode, monkeypatch):
 
 
 def test_a_client_that_never_reads_is_dropped(address, photo, encode, monkeypatch):
-    """It fills the sockets' buffers, then its connection ends, and others are painted for all the while."""
-    monkeypatch.setattr("nst_fast.live.running.PATIENCE_SECONDS", 0.5)
+    """It fills the sockets' buffers, then its connection ends, and others are stylized for all the while."""
+    monkeypatch.setattr("nst_fast.live.limits.WRITE_STALL_SECONDS", 0.5)
     big = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     host, port = address.removeprefix("http://").strip("/").split(":")
     raw = socket.create_connection((host, int(port)))
@@ -139,14 +154,126 @@ def test_a_client_that_never_reads_is_dropped(address, photo, encode, monkeypatc
         assert ended.is_set()
 
 
-def test_too_many_pages_are_sent_away(address, photo, encode):
-    """Beyond sixteen connections the next is refused; when one ends, there is room again."""
+def test_only_jpeg_frames_are_decoded(address, photo, encode):
+    """Other formats, some of which take long to decode, are refused by their first bytes."""
+    with connect(address) as connection:
+        for name in ("PNG", "WEBP", "GIF", "TIFF", "BMP"):
+            connection.send(number(1) + encode(photo, name))
+            assert "the frame is not a JPEG" in json.loads(connection.recv(timeout=30))["error"]
+
+
+def test_frames_of_many_scans_are_refused(address, photo):
+    """A progressive JPEG is stylized; one whose scans are repeated, each of which takes time, is not decoded."""
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    with connect(address) as connection:
+        connection.send(number(1) + data)
+        assert connection.recv(timeout=30)[:4] == number(1)
+        connection.send(number(2) + data[:last] + data[last:-2] * 30 + data[-2:])
+        assert "more than the limit of 12" in json.loads(connection.recv(timeout=30))["error"]
+
+
+def keep_busy(connections, frame: bytes) -> None:
+    """All of them have just sent a frame and got it back."""
+    for connection in connections:
+        connection.send(number(1) + frame)
+    for connection in connections:
+        assert connection.recv(timeout=30)[:4] == number(1)
+
+
+def test_one_client_cannot_take_all_places(address, photo, encode, monkeypatch):
+    """Eight busy connections of one client are enough; others still get in; when one ends, there is room again."""
+    monkeypatch.setattr(limits, "SESSION_BUSY_SECONDS", 30.0)
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(connect(address)) for _ in range(16)]
+        greedy = [stack.enter_context(connect(address, source="127.0.0.2")) for _ in range(8)]
+        keep_busy(greedy, encode(photo))
+        with pytest.raises(InvalidStatus):
+            stack.enter_context(connect(address, source="127.0.0.2"))
+        keep_busy([stack.enter_context(connect(address))], encode(photo))
+        greedy[0].close()
+        time.sleep(0.3)
+        keep_busy([stack.enter_context(connect(address, source="127.0.0.2"))], encode(photo))
+
+
+def test_a_newcomer_gets_a_place_from_those_who_have_several(address, photo, encode, monkeypatch):
+    """Two clients that fill all places with busy connections do not lock out a third, which may have as many."""
+    monkeypatch.setattr(limits, "SESSION_BUSY_SECONDS", 30.0)
+    with contextlib.ExitStack() as stack:
+        for source in ("127.0.0.2", "127.0.0.3"):
+            keep_busy([stack.enter_context(connect(address, source=source)) for _ in range(8)], encode(photo))
+        honest = [stack.enter_context(connect(address)) for _ in range(5)]
+        keep_busy(honest, encode(photo))
         with pytest.raises(InvalidStatus):
             stack.enter_context(connect(address))
-        connections[0].close()
+
+
+@pytest.mark.parametrize("sources", [["127.0.0.1"], ["127.0.0.2", "127.0.0.3"]])
+def test_idle_connections_make_room(address, photo, encode, monkeypatch, sources):
+    """Sixteen connections that send nothing, of one client or of two, do not lock out anyone."""
+    monkeypatch.setattr(limits, "SESSION_BUSY_SECONDS", 0.2)
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(connect(address, source=sources[n % len(sources)])) for n in range(8)]
         time.sleep(0.3)
-        last = stack.enter_context(connect(address))
-        last.send(number(1) + encode(photo))
-        assert last.recv(timeout=30)[:4] == number(1)
+        idle += [stack.enter_context(connect(address, source=sources[n % len(sources)])) for n in range(8)]
+        time.sleep(0.3)
+        keep_busy([stack.enter_context(connect(address))], encode(photo))
+        with pytest.raises(ConnectionClosed):
+            idle[0].recv(timeout=5)
+        if len(sources) == 1:
+            assert idle[0].close_code == 4000
+
+
+def test_waiting_for_a_slow_frame_is_not_idle(address, photo, encode, monkeypatch):
+    """However long the network takes, a client that waits for its frame keeps its place."""
+    monkeypatch.setattr(limits, "SESSION_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "SESSION_IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "MAX_SESSIONS_PER_CLIENT", 1)
+    stylize = FrameStylizer.stylize_pixels
+    slow = lambda frames, pixels: time.sleep(1) or stylize(frames, pixels)  # noqa: E731
+    monkeypatch.setattr(FrameStylizer, "stylize_pixels", slow)
+    with connect(address) as connection:
+        connection.send(number(1) + encode(photo))
+        time.sleep(0.5)
+        with pytest.raises(InvalidStatus), connect(address):
+            pass
+        assert connection.recv(timeout=30)[:4] == number(1)
+
+
+def test_an_idle_connection_is_closed(address, photo, encode, monkeypatch):
+    """After a while without frames, but not while frames come; the close code tells the page not to worry."""
+    monkeypatch.setattr(limits, "SESSION_IDLE_SECONDS", 0.6)
+    with connect(address) as connection:
+        for _ in range(6):
+            time.sleep(0.2)
+            keep_busy([connection], encode(photo))
+        with pytest.raises(ConnectionClosed):
+            connection.recv(timeout=5)
+        assert connection.close_code == 4000
+
+
+def test_a_flood_of_pings_is_not_answered_without_end(address, photo, encode):
+    """A client that pings and never reads does not fill the server's memory, and others are served."""
+    raw = connect_from(address, "127.0.0.1")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, port = raw.getpeername()
+    raw.sendall(
+        f"GET /api/frames HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    assert b"101" in raw.recv(200)
+    before = resident_megabytes()
+    ping = b"\x89\xfd" + bytes(4) + bytes(125)  # masked, of 125 bytes
+    with contextlib.closing(raw), contextlib.suppress(OSError):
+        raw.settimeout(30)
+        for _ in range(400):
+            raw.sendall(ping * 4000)  # 0.5 MB
+    assert resident_megabytes() - before < 50
+    with connect(address) as connection:
+        keep_busy([connection], encode(photo))
+
+
+def resident_megabytes() -> float:
+    """Of this process, in which the server runs."""
+    return psutil.Process().memory_info().rss / 1e6

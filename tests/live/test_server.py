@@ -1,21 +1,30 @@
 """The picture API, the files of the page, and what is refused."""
 
+import io
 import struct
+import threading
+import time
+import urllib.error
+import urllib.request
 import zlib
 from urllib.parse import quote
 
 import numpy as np
 import pytest
+import websockets.sync.client
+from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from nst_fast.live import server
+from nst_fast.live import limits
+from nst_fast.live.server import build_app
+from nst_fast.media.pictures import Picture
 
 ODD_NAME = 'a/b "ü" <i>'
 
 
 def test_styles_are_listed(client, decode):
-    """Each style is named with what is known of it, and its thumbnail is the painted sample photo."""
+    """Each style is named with what is known of it, and its thumbnail is the stylized sample photo."""
     wave, odd = client.get("/api/styles").json()["styles"]
     assert wave == {
         "name": "wave",
@@ -31,7 +40,7 @@ def test_styles_are_listed(client, decode):
 
 
 @pytest.mark.parametrize("way", ["body", "multipart"])
-def test_a_picture_is_painted(client, styles, photo, encode, decode, way):
+def test_a_picture_is_stylized(client, styles, photo, encode, decode, way):
     """What comes back is what the network makes of the picture, within a level, as the body and as a form's field."""
     data = encode(photo, "PNG")
     sent = {"content": data} if way == "body" else {"files": {"image": ("photo.png", data, "image/png")}}
@@ -42,7 +51,7 @@ def test_a_picture_is_painted(client, styles, photo, encode, decode, way):
 
 
 def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, encode, decode):
-    """Without a style the first one paints, at the picture's own size, to a JPEG near to what the network painted."""
+    """Without a style the first one is used, at the picture's own size; the JPEG is near to what the network gives."""
     answer = client.post("/api/stylize", content=encode(photo, "PNG"))
     assert answer.headers["content-type"] == "image/jpeg"
     expected = styles["wave"].stylizer.stylize_pixels(photo)
@@ -96,17 +105,16 @@ def test_a_bomb_is_refused(client):
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_an_oversized_body_is_refused(client, monkeypatch, announced):
+def test_an_oversized_body_is_refused(client, announced):
     """A body over the limit is refused by its length, and one that does not tell its length while it is read."""
-    monkeypatch.setattr("nst_fast.live.guard.Guard.most_body_bytes", 1_000_000, raising=False)
-    body = b"x" * (server.MOST_BODY_BYTES + 1) if announced else (b"x" * 1_000_000 for _ in range(41))
+    body = b"x" * (limits.MAX_BODY_BYTES + 1) if announced else (b"x" * 1_000_000 for _ in range(41))
     answer = client.post("/api/stylize", content=body)
     assert (answer.status_code, answer.text) == (413, "the body is larger than 40 MB\n")
 
 
 def test_too_many_waiting_pictures_are_sent_away(client, app, encode, photo, monkeypatch):
     """When the queue is full, one is told to come back."""
-    monkeypatch.setattr("nst_fast.live.painter.MOST_WAITING_PICTURES", 0)
+    monkeypatch.setattr(limits, "MAX_PICTURES", 0)
     answer = client.post("/api/stylize", content=encode(photo))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
@@ -143,7 +151,7 @@ def test_others_are_kept_out(client, headers, status, way, encode, photo):
     if way == "websocket":
         with (
             pytest.raises(WebSocketDisconnect) as raised,
-            client.websocket_connect("ws://127.0.0.1:8765/api/paint", headers=headers),
+            client.websocket_connect("ws://127.0.0.1:8765/api/frames", headers=headers),
         ):
             pass
         assert raised.value.code == 1008
@@ -156,9 +164,76 @@ def test_others_are_kept_out(client, headers, status, way, encode, photo):
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_from_another_site_opens_the_page(client, site, encode, photo):
+    """Following a link is harmless; embedding, fetching or posting from there is not, nor a link to the API."""
+    link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    for path in ("/", "/?provider=wasm", "/index.html"):
+        assert client.get(path, headers=link).status_code == 200
+    for other in ({"sec-fetch-dest": "iframe"}, {"sec-fetch-mode": "no-cors"}, {"origin": "http://evil.example"}):
+        assert client.get("/", headers=link | other).status_code == 403
+    assert client.get("/api/training/strip.jpg", headers=link).status_code == 403
+    assert client.post("/api/stylize", headers=link, content=encode(photo)).status_code == 403
+
+
+def test_the_work_is_limited_not_only_the_file(client, encode):
+    """A file of a hundred bytes may not ask for more pixels of work than the largest picture."""
+    tiny = encode(np.zeros((8, 8, 3), np.uint8), "PNG")
+    answer = client.post("/api/stylize?size=8192", content=tiny)
+    assert (answer.status_code, "67,108,864 pixels of work" in answer.text) == (400, True)
+
+
+def test_large_pictures_are_stylized_in_tiles(client, styles, encode, decode, photo, monkeypatch):
+    """From a few megapixels on memory is bounded by tiles; the result has the picture's size."""
+    monkeypatch.setattr(limits, "TILED_PIXELS", 64 * 36 - 1)
+    answer = client.post("/api/stylize?format=png", content=encode(photo, "PNG"))
+    assert np.array_equal(
+        decode(answer.content), styles["wave"].picture_stylizer(tiled=True).stylize_picture(Picture(photo)).rgb
+    )
+
+
+def make_scan_bomb(scans: int) -> bytes:
+    """A small progressive JPEG of 16 megapixels that repeats its last scan."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (4000, 4000), (90, 120, 150)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+@pytest.mark.parametrize("scans", [80, 3000])
+def test_two_bombs_keep_nobody_waiting(address, photo, encode, scans, monkeypatch):
+    """While two pictures that are slow to decode are in work, the page and frames are answered within 2 seconds."""
+    monkeypatch.setattr(limits, "DECODE_SECONDS", 6.0)
+    bomb, statuses = make_scan_bomb(scans), []
+
+    def upload() -> None:
+        request = urllib.request.Request(address + "api/stylize?size=64", bomb, {"content-type": "image/jpeg"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                statuses.append(answer.status)
+        except urllib.error.HTTPError as error:
+            statuses.append(error.code)
+
+    frames = websockets.sync.client.connect(address.replace("http", "ws") + "api/frames", compression=None)
+    with frames as connection:
+        connection.send(bytes(4) + encode(photo))
+        connection.recv(timeout=60)  # the network is loaded
+        threads = [threading.Thread(target=upload) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            began = time.monotonic()
+            urllib.request.urlopen(address, timeout=10).close()
+            connection.send(bytes(4) + encode(photo))
+            assert connection.recv(timeout=10)[:4] == bytes(4)
+            assert time.monotonic() - began < 2
+    assert set(statuses) <= {200, 422} and len(statuses) == 2
+
+
 def test_any_address_lets_in_addresses_but_no_names(styles):
     """A server for the network answers to addresses and its own name; a rebound name is still none of it."""
-    app = server.build_app(styles, port=8765, names=("localhost", "studio"), any_address=True)
+    app = build_app(styles, port=8765, names=("localhost", "studio"), any_address=True)
     with TestClient(app) as client:
         statuses = [
             client.get("/api/styles", headers={"host": host}).status_code

@@ -1,11 +1,11 @@
-"""The compact loss network: the metric of its taps, and the file that comes with the program."""
+"""The compact loss network: the metric of its taps, and the file that ships with nst-fast."""
 
 import pytest
 import safetensors.torch
 import torch
 
+from nst_fast.data.images import load_image
 from nst_fast.errors import SettingError, WeightsError
-from nst_fast.images import load_image
 from nst_fast.loss_networks.network import LossNetwork, list_taps
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.style import gram_matrix
@@ -18,7 +18,7 @@ def random_images(count: int) -> torch.Tensor:
 
 
 def test_taps_have_the_strides_of_vgg():
-    """Each tap has VGG's name and its size, and no channel count of VGG's."""
+    """Each tap has the name and the size of VGG's, but fewer channels."""
     assert list_taps("compact") == TAPS
     compact = LossNetwork("compact", TAPS)(random_images(1), TAPS)
     vgg = LossNetwork("vgg19", TAPS)(random_images(1), TAPS)
@@ -46,7 +46,7 @@ def test_the_metric_is_that_of_the_projection(tap):
 
 
 def test_the_shipped_file_has_everything():
-    """`weights=shipped` is a whole network of finite numbers, whose taps all differ between two images."""
+    """The weights `shipped` are complete and finite, and all taps differ between two images."""
     network = build_loss_network("compact", taps=TAPS, weights="shipped")
     assert network.weights_name == "compact.safetensors"
     for features in network(random_images(2), TAPS).values():
@@ -74,12 +74,16 @@ def test_the_shipped_file_judges_as_vgg_does(shared_folder):
 
 
 def test_errors(tmp_path):
-    """What the other networks have and this one has not, and the other way round, is said with what is allowed."""
+    """The errors for what only the other networks have, or only this one, list what is allowed."""
     with pytest.raises(SettingError, match="tap 'relu2_2' does not exist in compact; allowed: relu1_1, relu2_1"):
         build_loss_network("compact", taps=["relu2_2"], weights="shipped")
-    with pytest.raises(SettingError, match="weights=imagenet does not exist for compact; it does for vgg16, vgg19"):
+    with pytest.raises(
+        SettingError, match=r"weights .imagenet. of loss network compact do not exist; they do for vgg16, vgg19"
+    ):
         build_loss_network("compact", taps=TAPS, weights="imagenet")
-    with pytest.raises(SettingError, match="weights=shipped does not exist for vgg16; it does for compact"):
+    with pytest.raises(
+        SettingError, match=r"weights .shipped. of loss network vgg16 do not exist; they do for compact"
+    ):
         build_loss_network("vgg16", taps=TAPS, weights="shipped")
     state = build_loss_network("compact", taps=TAPS, weights="random").state_dict()
     named = {}

@@ -6,7 +6,7 @@ import torchvision
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.loss_networks.network import INPUT_NORMALISATIONS, LossNetwork, list_convolutions
+from nst_fast.loss_networks.network import INPUT_NORMALIZATIONS, LossNetwork, list_convolutions
 
 ARCHITECTURES = ("vgg16", "vgg19")
 DEEPEST = {"vgg16": "relu5_3", "vgg19": "relu5_4"}
@@ -19,7 +19,7 @@ KNOWN_RELUS = {
 
 
 def build_torchvision_features(architecture: str, pooling: str = "max") -> nn.Sequential:
-    """torchvision's own convolutional part with seeded random weights; its classifier is never given memory."""
+    """torchvision's own convolutional part with seeded random weights; its classifier takes no memory."""
     with torch.device("meta"):
         features = getattr(torchvision.models, architecture)(weights=None).features
     features.to_empty(device="cpu")
@@ -37,7 +37,7 @@ def build_torchvision_features(architecture: str, pooling: str = "max") -> nn.Se
 
 
 def name_relus(features: nn.Sequential) -> dict[str, int]:
-    """The names of the literature for torchvision's ReLUs: the block, counted by poolings, then the place in it."""
+    """The literature's names of torchvision's ReLUs: the block, counted by poolings, then the position in it."""
     names, block, position = {}, 1, 1
     for number, module in enumerate(features):
         if isinstance(module, nn.ReLU):
@@ -49,7 +49,7 @@ def name_relus(features: nn.Sequential) -> dict[str, int]:
 
 
 def build_twin(features: nn.Sequential, architecture: str, **arguments: str) -> LossNetwork:
-    """Ours with the weights of `features`, matched by order alone."""
+    """Our network with the weights of `features`, matched only by their order."""
     network = LossNetwork(architecture, [DEEPEST[architecture]], **arguments)
     theirs = [module for module in features if isinstance(module, nn.Conv2d)]
     for ours, original in zip(network.layers, theirs, strict=True):
@@ -58,7 +58,7 @@ def build_twin(features: nn.Sequential, architecture: str, **arguments: str) -> 
 
 
 def count_runs(network: LossNetwork) -> list[int]:
-    """For each layer how often it ran since this call; the list goes on counting."""
+    """For each layer how often it has run since this call; the list keeps counting."""
     runs = [0] * len(network.layers)
 
     def count(number: int) -> None:
@@ -76,7 +76,7 @@ def random_image(height: int, width: int, batch: int = 1) -> Tensor:
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_tap_is_that_of_torchvision(architecture, pooling):
-    """At every tap the activations are those of torchvision's network behind its own normalisation of the input."""
+    """At every tap the activations are those of torchvision's network after its own normalization of the input."""
     features = build_torchvision_features(architecture, pooling)
     network = build_twin(features, architecture, pooling=pooling)
     image = random_image(35, 50, batch=2)
@@ -95,19 +95,19 @@ def test_every_tap_is_that_of_torchvision(architecture, pooling):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_places_are_those_of_the_literature(architecture):
-    """The place of a convolution in `features` is one before that of the ReLU which others know under this name."""
+    """The index of a convolution in `features` is one less than that of the ReLU with this name."""
     places = {convolution.tap: convolution.features_index for convolution in list_convolutions(architecture)}
     assert {tap: places[tap] + 1 for tap in KNOWN_RELUS[architecture]} == KNOWN_RELUS[architecture]
 
 
 def test_caffe_input_is_that_of_torchvisions_release():
-    """The `caffe` input is what torchvision's release of those weights asks for: 0..255, with only the mean off."""
+    """The `caffe` input is what torchvision's release of those weights needs: 0..255, with only the mean subtracted."""
     transforms = torchvision.models.VGG16_Weights.IMAGENET1K_FEATURES.transforms()
-    mean, deviation = INPUT_NORMALISATIONS["caffe"]
+    mean, deviation = INPUT_NORMALIZATIONS["caffe"]
     assert mean == tuple(transforms.mean)
     assert deviation == pytest.approx(tuple(transforms.std), rel=1e-6)
     image = random_image(8, 8)
-    network = LossNetwork("vgg16", ["relu1_1"], input_normalisation="caffe")
+    network = LossNetwork("vgg16", ["relu1_1"], input_normalization="caffe")
     nn.init.dirac_(network.layers[0].weight)
     nn.init.zeros_(network.layers[0].bias)
     expected = (image * 255 - torch.tensor(mean).view(1, 3, 1, 1) * 255).relu()
@@ -115,7 +115,7 @@ def test_caffe_input_is_that_of_torchvisions_release():
 
 
 def test_nothing_deeper_is_built():
-    """A network is cut after the deepest tap it is built for."""
+    """A network ends after the deepest tap it is built for."""
     network = LossNetwork("vgg19", ["relu1_2", "relu3_1", "relu2_2"])
     assert network.taps == ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"]
     assert len(network.layers) == 5
@@ -123,7 +123,7 @@ def test_nothing_deeper_is_built():
 
 @pytest.mark.parametrize(("asked", "layers"), [(["relu1_1"], 1), (["relu2_1", "relu1_2"], 3), (["relu3_2"], 6)])
 def test_nothing_deeper_is_computed(asked, layers):
-    """A pass runs each layer down to the deepest tap asked for once, and no other."""
+    """A pass runs each layer once, down to the deepest tap asked for, and no other."""
     network = LossNetwork("vgg16", ["relu3_3"])
     runs = count_runs(network)
     activations = network(random_image(16, 16), asked)
@@ -132,7 +132,7 @@ def test_nothing_deeper_is_computed(asked, layers):
 
 
 def test_gradients_reach_the_image_only():
-    """The weights collect no gradients, also in a network in training mode, while the image does."""
+    """The weights get no gradients, also in training mode, while the image does."""
     network = build_twin(build_torchvision_features("vgg16"), "vgg16").train()
     image = random_image(20, 20).requires_grad_()
     sum(activations.sum() for activations in network(image, ["relu1_1", "relu3_1"]).values()).backward()
@@ -141,7 +141,7 @@ def test_gradients_reach_the_image_only():
 
 
 def test_gradient_is_that_of_torchvision():
-    """The gradient through all layers is torchvision's, although ours overwrites what its ReLUs were given."""
+    """The gradient through all layers is torchvision's, although ours overwrites the inputs of its ReLUs."""
     features = build_torchvision_features("vgg16").double()
     network = build_twin(features, "vgg16").double()
     gradients = []
@@ -160,26 +160,26 @@ def run_features(features: nn.Sequential, image: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(("tap", "least"), [("relu1_2", 1), ("relu2_1", 2), ("relu4_1", 8), ("relu5_1", 16)])
 def test_picture_too_small(tap, least):
-    """A side of one activation's stride is enough for a tap; one pixel less is an error that gives both sizes."""
+    """A side as long as the tap's stride is enough; one pixel less is an error with both sizes."""
     network = LossNetwork("vgg19", ["relu5_1"])
     assert network(torch.rand(1, 3, least, 40), [tap])[tap].shape[2:] == (1, 40 // least)
     with pytest.raises(ImageError) as caught:
         network(torch.rand(1, 3, 40, least - 1), [tap])
     assert str(caught.value) == (
-        f"a picture of {least - 1}x40 pixels is too small for the deepest tap asked for; "
+        f"an image of {least - 1} x 40 pixels is too small for the deepest tap asked for; "
         f"each side must be at least {least} pixels"
     )
 
 
 def test_unknown_architecture():
-    """An unknown loss network is answered with the list and the nearest."""
+    """The error for an unknown loss network lists those that exist, and the nearest."""
     with pytest.raises(SettingError) as caught:
         LossNetwork("vgg-19", ["relu1_1"])
     assert str(caught.value) == "loss network 'vgg-19' is unknown; allowed: vgg16, vgg19, compact (nearest: vgg19)"
 
 
 def test_unknown_tap():
-    """A tap that the architecture lacks is answered with all that it has and the nearest; so is no tap at all."""
+    """The error for an unknown tap, or for no tap, lists all taps, and the nearest."""
     every = (
         "relu1_1, relu1_2, relu2_1, relu2_2, relu3_1, relu3_2, relu3_3, relu4_1, relu4_2, relu4_3, "
         "relu5_1, relu5_2, relu5_3"
@@ -204,11 +204,11 @@ def test_tap_that_was_cut_off():
     assert str(caught.value) == "tap 'relu2_1' was not built; this loss network has relu1_1, relu1_2"
 
 
-def test_unknown_pooling_and_input_normalisation():
-    """Unknown words for pooling and for the normalisation of the input are answered with the allowed ones."""
+def test_unknown_pooling_and_input_normalization():
+    """The errors for an unknown pooling and an unknown input normalization list the allowed ones."""
     with pytest.raises(SettingError) as caught:
         LossNetwork("vgg16", ["relu1_1"], pooling="mean")
     assert str(caught.value) == "pooling 'mean' is unknown; allowed: max, average"
     with pytest.raises(SettingError) as caught:
-        LossNetwork("vgg16", ["relu1_1"], input_normalisation="keras")
-    assert str(caught.value) == "input_normalisation 'keras' is unknown; allowed: imagenet, caffe"
+        LossNetwork("vgg16", ["relu1_1"], input_normalization="keras")
+    assert str(caught.value) == "input_normalization 'keras' is unknown; allowed: imagenet, caffe"

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import io
 import math
@@ -14,13 +15,14 @@ import torchvision
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError, WeightsError
-from nst_fast.loss_networks.weights import build_loss_network, choose_loss_network
+from nst_fast.loss_networks.weights import WEIGHT_VARIABLES, build_loss_network, choose_loss_network, find_weights
+from nst_fast.settings.networks import LossNetworkSettings
 
 FILE_NAME = "vgg16-397923af.pth"  # torchvision's file of VGG-16
 TAPS = ["relu2_2", "relu1_1"]
-THREE_WAYS_OUT = (
-    "three ways out: connect to the internet once, give loss_network.weights=FILE (torchvision-format .pth or "
-    ".safetensors), or loss_network=compact, which comes with the program"
+WAYS_OUT = (
+    "connect to the internet once, set loss_network.weights to a file (torchvision-format .pth or .safetensors), or "
+    "choose loss_network compact, which ships with nst-fast"
 )
 
 
@@ -84,7 +86,7 @@ def test_pth_gives_torchvisions_activations(tmp_path, state, image, legacy):
     activations = network(image, ["relu2_2"])["relu2_2"]
     torch.testing.assert_close(activations, run_state(state, image, 9).detach(), rtol=1e-5, atol=1e-5)
     assert network.weights_name == FILE_NAME
-    assert network.input_normalisation == "imagenet"
+    assert network.input_normalization == "imagenet"
     assert not any(weight.requires_grad for weight in network.parameters())
 
 
@@ -142,7 +144,7 @@ def test_wrong_shapes(tmp_path, state):
         f"give the weights of vgg16"
     )
     torch.save({**state, "features.5.weight": 3.0}, path)
-    assert message_of(weights=path) == f"'{path}' has a float as features.5.weight, not a tensor; get the file anew"
+    assert message_of(weights=path) == f"'{path}' has a float as features.5.weight, not a tensor; get the file again"
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
@@ -215,7 +217,7 @@ def test_not_finite(tmp_path, state, value):
     path = tmp_path / "bad.safetensors"
     safetensors.torch.save_file({**state, "features.2.bias": bias}, path)
     assert message_of(weights=path) == (
-        f"'{path}' has values in features.2.bias that are not finite; get the file anew"
+        f"'{path}' has values in features.2.bias that are not finite; get the file again"
     )
 
 
@@ -270,6 +272,8 @@ class Server:
         self.asked: list[str] = []
         self.answer = answer
         monkeypatch.setenv("TORCH_HOME", str(home))
+        for variable in WEIGHT_VARIABLES.values():
+            monkeypatch.delenv(variable, raising=False)
         monkeypatch.setattr("torch.hub.urlopen", self.open)
 
     def open(self, request: urllib.request.Request) -> "Response":
@@ -293,9 +297,7 @@ def _replace_url(weights, url: str):
 def as_download(state: dict[str, Tensor]) -> bytes:
     """The bytes of a file as torchvision offers them: torch's old format, with a classifier behind the features."""
     buffer = io.BytesIO()
-    torch.save(
-        {**state, "classifier.0.bias": torch.full((9,), math.nan)}, buffer, _use_new_zipfile_serialization=False
-    )
+    torch.save({**state, "classifier.0.bias": torch.full((9,), math.nan)}, buffer, _use_new_zipfile_serialization=False)
     return buffer.getvalue()
 
 
@@ -304,24 +306,41 @@ def as_download(state: dict[str, Tensor]) -> bytes:
     [urllib.error.URLError("Name or service not known"), ConnectionResetError("reset"), TimeoutError("timed out")],
 )
 def test_no_internet(tmp_path, monkeypatch, error):
-    """Without the internet `imagenet` is an error with three ways out, and nothing is left behind."""
+    """Without the internet `imagenet` is an error that says what to do, and nothing is left behind."""
     server = Server(monkeypatch, tmp_path, error)
-    assert message_of(weights="imagenet") == (
-        f"the weights of vgg16 could not be downloaded ({error}); {THREE_WAYS_OUT}"
-    )
+    assert message_of(weights="imagenet") == (f"the weights of vgg16 could not be downloaded ({error}); {WAYS_OUT}")
     assert server.asked == [f"https://download.pytorch.org/models/{FILE_NAME}"]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_auto_without_the_internet(tmp_path, monkeypatch):
-    """`auto` is VGG-19 where a file is named, and where none can be had the compact network, which is said once."""
+def test_auto_without_the_internet(tmp_path, monkeypatch, caplog):
+    """`auto` is VGG-19 if a file is given, and the compact network if no weights can be had; one line says so."""
     Server(monkeypatch, tmp_path, urllib.error.URLError("no network"))
-    said: list[str] = []
-    assert choose_loss_network("auto", "a.pth", said.append) == ("vgg19", "a.pth")
-    assert choose_loss_network("vgg16", "imagenet", said.append) == ("vgg16", "imagenet")
-    assert said == []
-    assert choose_loss_network("auto", "imagenet", said.append) == ("compact", "shipped")
-    assert len(said) == 1 and said[0].startswith("no weights of VGG-19 are to be had here: ")
+    given = LossNetworkSettings(name="auto", weights="a.pth", pooling="average")
+    assert choose_loss_network(given) == dataclasses.replace(given, name="vgg19")
+    assert choose_loss_network(LossNetworkSettings(name="vgg16")) == LossNetworkSettings(name="vgg16")
+    assert caplog.messages == []
+    chosen = choose_loss_network(LossNetworkSettings(name="auto"))
+    assert chosen == LossNetworkSettings(name="compact", weights="shipped")
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("no VGG-19 weights available: ")
+
+
+def test_a_variable_names_the_file(tmp_path, monkeypatch, state, image):
+    """The file in NST_FAST_VGG16_WEIGHTS replaces a download of VGG-16, and nothing else."""
+    torch.save(state, tmp_path / "16.pth")
+    monkeypatch.setenv("NST_FAST_VGG16_WEIGHTS", str(tmp_path / "16.pth"))
+    network = build_loss_network("vgg16", taps=TAPS, weights="imagenet")
+    assert network.weights_name == "16.pth"
+    expected = run_state(state, image, 9).detach()
+    torch.testing.assert_close(network(image, ["relu2_2"])["relu2_2"], expected, rtol=1e-5, atol=1e-5)
+    for word in ("imagenet", "imagenet_features"):
+        assert find_weights("vgg16", word) == str(tmp_path / "16.pth")
+    assert (find_weights("vgg16", "random"), find_weights("vgg19", "imagenet")) == ("random", "imagenet")
+    chosen = choose_loss_network(LossNetworkSettings(name="vgg16"))
+    assert chosen == LossNetworkSettings(name="vgg16", weights=str(tmp_path / "16.pth"))
+    monkeypatch.setenv("NST_FAST_VGG19_WEIGHTS", "19.pth")
+    chosen = choose_loss_network(LossNetworkSettings(name="auto"))
+    assert chosen == LossNetworkSettings(name="vgg19", weights="19.pth")
 
 
 def test_download(tmp_path, monkeypatch, state, image, capsys):
@@ -334,7 +353,7 @@ def test_download(tmp_path, monkeypatch, state, image, capsys):
     assert server.asked == [f"https://download.pytorch.org/models/{name}"]
     assert (tmp_path / "hub" / "checkpoints" / name).read_bytes() == data
     assert network.weights_name == "torchvision IMAGENET1K_V1"
-    assert network.input_normalisation == "imagenet"
+    assert network.input_normalization == "imagenet"
     expected = run_state(state, image, 9).detach()
     torch.testing.assert_close(network(image, ["relu2_2"])["relu2_2"], expected, rtol=1e-5, atol=1e-5)
 
@@ -343,7 +362,7 @@ def test_download_of_other_bytes(tmp_path, monkeypatch, state):
     """A download whose checksum is not that of torchvision's file is refused, and not kept."""
     Server(monkeypatch, tmp_path, as_download(state))
     message = message_of(weights="imagenet")
-    assert "could not be downloaded (invalid hash value" in message and message.endswith(THREE_WAYS_OUT)
+    assert "could not be downloaded (invalid hash value" in message and message.endswith(WAYS_OUT)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -353,7 +372,7 @@ def test_download_with_code(tmp_path, monkeypatch):
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     torch.save({"code": Code(tmp_path / "canary")}, folder / FILE_NAME, _use_new_zipfile_serialization=False)
-    assert message_of(weights="imagenet").endswith(THREE_WAYS_OUT)
+    assert message_of(weights="imagenet").endswith(WAYS_OUT)
     assert not (tmp_path / "canary").exists()
 
 
@@ -365,16 +384,16 @@ def test_imagenet_features(tmp_path, monkeypatch, state):
     network = build_loss_network("vgg16", taps=TAPS, weights="imagenet_features")
     assert server.asked == [f"https://download.pytorch.org/models/{name}"]
     assert network.weights_name == "torchvision IMAGENET1K_FEATURES"
-    assert network.input_normalisation == "caffe"
-    chosen = build_loss_network("vgg16", taps=TAPS, weights="imagenet_features", input_normalisation="imagenet")
-    assert chosen.input_normalisation == "imagenet"
+    assert network.input_normalization == "caffe"
+    chosen = build_loss_network("vgg16", taps=TAPS, weights="imagenet_features", input_normalization="imagenet")
+    assert chosen.input_normalization == "imagenet"
 
 
 def test_imagenet_features_is_for_vgg16_alone():
     """`imagenet_features` for VGG-19, which torchvision does not have, is an error that says for what it exists."""
     with pytest.raises(SettingError) as caught:
         build_loss_network("vgg19", taps=["relu1_1"], weights="imagenet_features")
-    assert str(caught.value) == ("loss_network.weights=imagenet_features does not exist for vgg19; it does for vgg16")
+    assert str(caught.value) == "weights 'imagenet_features' of loss network vgg19 do not exist; they do for vgg16"
 
 
 def test_real_weights_tell_paintings_apart(shared_folder):

@@ -22,14 +22,14 @@ def sum_of_squares(features: Tensor, target: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "scale"),
+    ("scaling", "scale"),
     [("gatys", 1 / 2), ("johnson", 1 / (3 * 4 * 5)), ("relative", 1 / (3 * 4 * 5 * 0.7))],
 )
-def test_value(normalisation, scale):
-    """Each normalisation is its formula, written as a loop over channels and positions, averaged over the batch."""
+def test_value(scaling, scale):
+    """Each scaling is its formula, written as a loop over channels and positions, averaged over the batch."""
     features, target = random_features(2, 3, 4, 5, seed=0), random_features(2, 3, 4, 5, seed=1)
     expected = sum(scale * sum_of_squares(ours, theirs) for ours, theirs in zip(features, target, strict=True)) / 2
-    loss = content_loss(features, target, normalisation, feature_variance=0.7)
+    loss = content_loss(features, target, scaling, feature_variance=0.7)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 

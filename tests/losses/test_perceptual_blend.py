@@ -1,4 +1,4 @@
-"""Several paintings as one target, and content that is measured once."""
+"""Several style images as one target, and content that is measured once."""
 
 import pytest
 import torch
@@ -6,9 +6,20 @@ import torch
 from nst_fast.errors import SettingError
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.settings import LossSettings
 from nst_fast.losses.style import gram_matrix
 
 TAPS = {"content_taps": {"relu1_1": 1.0}, "style_taps": {"relu1_1": 1.0, "relu1_2": 1.0}}
+
+
+def build_loss(network, style_image, *, feature_variance=None, style_weights=None, **settings) -> PerceptualLoss:
+    return PerceptualLoss(
+        network,
+        style_image,
+        LossSettings(**settings),
+        style_weights=style_weights,
+        feature_variance=feature_variance,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -20,39 +31,39 @@ def random_image(seed: int, height: int = 12, width: int = 16) -> torch.Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("normalisation", ["gatys", "johnson"])
-def test_blend_has_the_gradient_of_the_weighted_sum(network, normalisation):
-    """The mean of the Gram matrices pulls as the weighted sum of the losses of each painting does."""
-    settings = {**TAPS, "normalisation": normalisation, "content_weight": 0.0, "style_strength": 1.0}
-    paintings = [random_image(1), random_image(2, 10, 10)]
+@pytest.mark.parametrize("scaling", ["gatys", "johnson"])
+def test_blend_has_the_gradient_of_the_weighted_sum(network, scaling):
+    """The mean of the Gram matrices pulls like the weighted sum of the losses of each style image."""
+    settings = {**TAPS, "scaling": scaling, "content_weight": 0.0, "style_strength": 1.0}
+    style_images = [random_image(1), random_image(2, 10, 10)]
     picture, photo = random_image(3).unsqueeze(0).requires_grad_(), random_image(4).unsqueeze(0)
-    blended = PerceptualLoss(network, paintings, style_weights=[3, 1], **settings)
+    blended = build_loss(network, style_images, style_weights=[3, 1], **settings)
     (gradient,) = torch.autograd.grad(blended(picture, photo)[0], picture)
-    each = [PerceptualLoss(network, painting, **settings)(picture, photo)[0] for painting in paintings]
+    each = [build_loss(network, style_image, **settings)(picture, photo)[0] for style_image in style_images]
     (expected,) = torch.autograd.grad(0.75 * each[0] + 0.25 * each[1], picture)
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_blend_is_one_canvas(network):
-    """Two paintings of equal size, each covering half of the positions, have the mean of their Gram matrices."""
+    """The blend of two style images of equal size is the Gram matrix of one canvas that they share."""
     first, second = random_image(1), random_image(2)
     features = [network(image.unsqueeze(0), ["relu1_2"])["relu1_2"] for image in (first, second)]
-    loss = PerceptualLoss(network, [first, second], **TAPS, normalisation="gatys")
+    loss = build_loss(network, [first, second], **TAPS, scaling="gatys")
     assert torch.allclose(loss.target_relu1_2, gram_matrix(torch.cat(features, dim=3))[0], rtol=1e-5)
 
 
 def test_content_measured_once_is_the_same(network):
     """The loss against a photo equals the loss against what was measured of it."""
-    loss = PerceptualLoss(network, random_image(1), **TAPS, normalisation="johnson")
+    loss = build_loss(network, random_image(1), **TAPS, scaling="johnson")
     picture, photo = random_image(3).unsqueeze(0), random_image(4).unsqueeze(0)
     assert torch.equal(loss(picture, photo)[0], loss(picture, loss.measure_content(photo))[0])
 
 
 @pytest.mark.parametrize(
-    ("paintings", "weights", "message"),
+    ("style_images", "weights", "message"),
     [
-        ([], None, "no painting was given; give at least one"),
-        ([random_image(1)], [1, 2], "style_weights has 2 numbers for 1 paintings; give one for each"),
+        ([], None, "no style image was given; give at least one"),
+        ([random_image(1)], [1, 2], "style_weights has 2 numbers for 1 style images; give one for each"),
         (
             [random_image(1), random_image(2)],
             [0, 0],
@@ -60,8 +71,8 @@ def test_content_measured_once_is_the_same(network):
         ),
     ],
 )
-def test_mistakes(network, paintings, weights, message):
-    """No painting, too many weights, weights that are all zero."""
+def test_mistakes(network, style_images, weights, message):
+    """No style image, too many weights, weights that are all zero."""
     with pytest.raises(SettingError) as caught:
-        PerceptualLoss(network, paintings, style_weights=weights, **TAPS, normalisation="gatys")
+        build_loss(network, style_images, style_weights=weights, **TAPS, scaling="gatys")
     assert str(caught.value) == message

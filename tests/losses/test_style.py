@@ -63,7 +63,7 @@ def loop_relative(features: Tensor, painting: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "formula", "painting_size"),
+    ("scaling", "formula", "painting_size"),
     [
         ("gatys", loop_gatys, (4, 5)),
         ("johnson", loop_johnson, (4, 5)),
@@ -72,22 +72,22 @@ def loop_relative(features: Tensor, painting: Tensor) -> float:
         ("relative", loop_relative, (7, 3)),
     ],
 )
-def test_value(normalisation, formula, painting_size):
-    """Each normalisation is its published formula over loops, averaged over the batch."""
+def test_value(scaling, formula, painting_size):
+    """Each scaling is its published formula over loops, averaged over the batch."""
     features, painting = random_features(2, 3, 4, 5, seed=2), random_features(3, *painting_size, seed=3)
     expected = np.mean([formula(one, painting) for one in features])
-    loss = style_loss(features, gram_matrix(painting.unsqueeze(0))[0], normalisation)
+    loss = style_loss(features, gram_matrix(painting.unsqueeze(0))[0], scaling)
     assert loss.item() == pytest.approx(expected, rel=1e-11)
 
 
-@pytest.mark.parametrize("normalisation", ["gatys", "johnson", "relative"])
-def test_one_painting_for_each_picture(normalisation):
+@pytest.mark.parametrize("scaling", ["gatys", "johnson", "relative"])
+def test_one_painting_for_each_picture(scaling):
     """With a target for each picture the loss is the mean of what each picture has with its own."""
     features, paintings = random_features(3, 4, 5, 5, seed=4), random_features(3, 4, 5, 5, seed=5)
     paintings *= torch.tensor([1.0, 3, 9]).view(3, 1, 1, 1)
     targets = gram_matrix(paintings)
-    each = [style_loss(features[i : i + 1], targets[i], normalisation).item() for i in range(3)]
-    assert style_loss(features, targets, normalisation).item() == pytest.approx(np.mean(each), rel=1e-12)
+    each = [style_loss(features[i : i + 1], targets[i], scaling).item() for i in range(3)]
+    assert style_loss(features, targets, scaling).item() == pytest.approx(np.mean(each), rel=1e-12)
 
 
 def test_derivative_of_gatys():
@@ -129,11 +129,11 @@ def test_autocast_changes_nothing():
     painting = gram_matrix(random_features(1, 8, 16, 16, seed=9).float())[0]
     results = []
     for enabled in (False, True):
-        painted = features.clone().requires_grad_()
+        stylized = features.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            loss = style_loss(painted, painting)
+            loss = style_loss(stylized, painting)
         loss.backward()
-        results.append((loss.detach(), painted.grad))
+        results.append((loss.detach(), stylized.grad))
     assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1])
 
 

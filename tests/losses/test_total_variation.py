@@ -12,7 +12,7 @@ def random_image(*shape: int) -> Tensor:
 
 
 def loop_total_variation(image: Tensor) -> tuple[float, int]:
-    """The sum of squared differences to the neighbour below and to the right, and how many there are."""
+    """The sum of squared differences to the neighbor below and to the right, and how many there are."""
     numbers = image.numpy()
     channels, height, width = numbers.shape
     total, count = 0.0, 0
@@ -29,15 +29,15 @@ def test_value(size):
     """The papers take the sum over a picture, `relative` the mean over the differences, both averaged over a batch."""
     images = random_image(2, 3, *size)
     sums, counts = zip(*(loop_total_variation(image) for image in images), strict=True)
-    for normalisation in ("gatys", "johnson"):
-        assert total_variation(images, normalisation).item() == pytest.approx(sum(sums) / 2, rel=1e-12)
+    for scaling in ("gatys", "johnson"):
+        assert total_variation(images, scaling).item() == pytest.approx(sum(sums) / 2, rel=1e-12)
     assert total_variation(images).item() == pytest.approx(sum(sums) / sum(counts), rel=1e-12)
 
 
 def test_one_pixel():
-    """A picture of one pixel has no neighbours and no total variation."""
-    for normalisation in ("relative", "gatys", "johnson"):
-        assert total_variation(torch.rand(1, 3, 1, 1), normalisation).item() == 0
+    """A picture of one pixel has no neighbors and no total variation."""
+    for scaling in ("relative", "gatys", "johnson"):
+        assert total_variation(torch.rand(1, 3, 1, 1), scaling).item() == 0
 
 
 def test_relative_does_not_know_the_size():
@@ -51,8 +51,8 @@ def test_relative_does_not_know_the_size():
 def test_gradient_is_that_of_differences():
     """Autograd agrees with finite differences."""
     image = random_image(1, 3, 4, 5).requires_grad_()
-    for normalisation in ("relative", "gatys"):
-        assert torch.autograd.gradcheck(lambda x, name=normalisation: total_variation(x, name), (image,))
+    for scaling in ("relative", "gatys"):
+        assert torch.autograd.gradcheck(lambda x, name=scaling: total_variation(x, name), (image,))
 
 
 def test_half_precision():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nst_fast.images import read_picture
+from nst_fast.media.pictures import read_picture
 from nst_fast.training.run_log import RunLog
 
 TERMS = {"total": 21.0, "content": 1.0, "style": 1.0, "style.relu1_1": 0.5}
@@ -17,7 +17,7 @@ def read_events(folder) -> EventAccumulator:
 
 @pytest.fixture
 def strip_photos():
-    """Two photos of one colour each."""
+    """Two photos of one color each."""
     return torch.stack([torch.full((3, 16, 16), 0.25), torch.full((3, 16, 16), 0.75)])
 
 
@@ -49,8 +49,8 @@ def test_the_strip_shows_photos_above_paintings(tmp_path, strip_photos):
     latest = read_picture(tmp_path / "strip.jpg").rgb
     assert np.array_equal(latest, read_picture(tmp_path / "strips" / "step_000400.jpg").rgb)
     assert latest.shape == (32, 32, 3)
-    grey = latest[[8, 8, 24, 24], [8, 24, 8, 24]].astype(int)
-    assert np.abs(grey - np.array([64, 191, 191, 64])[:, None]).max() <= 3
+    gray = latest[[8, 8, 24, 24], [8, 24, 8, 24]].astype(int)
+    assert np.abs(gray - np.array([64, 191, 191, 64])[:, None]).max() <= 3
 
 
 def test_a_run_that_goes_on_replaces_what_was_beyond(tmp_path, strip_photos):

@@ -13,7 +13,7 @@ def test_warm_up_is_a_line_to_the_peak():
 
 
 def test_the_rest_is_half_a_cosine():
-    """From the peak down to nothing: a half in the middle, and never rising (Loshchilov and Hutter, equation 5)."""
+    """From the peak down to zero: half of it in the middle, and never rising (Loshchilov and Hutter, equation 5)."""
     rates = [learning_rate_at(step, steps=110, peak=1.0, warmup_steps=10) for step in range(10, 110)]
     assert rates[0] == 1.0
     assert rates[50] == pytest.approx(0.5)
@@ -22,14 +22,14 @@ def test_the_rest_is_half_a_cosine():
     assert all(later < earlier for earlier, later in itertools.pairwise(rates))
 
 
-def test_the_rate_stays_until_it_falls():
-    """With `stays_until` it is at its peak after the warm-up, and falls from there as a run without would."""
-    rates = [learning_rate_at(step, steps=50, peak=1.0, warmup_steps=10, stays_until=20) for step in range(50)]
+def test_the_rate_is_constant_until_it_decays():
+    """With `constant_until` the rate stays at its peak until then, and decays over the steps that are left."""
+    rates = [learning_rate_at(step, steps=50, peak=1.0, warmup_steps=10, constant_until=20) for step in range(50)]
     assert rates[:10] == [learning_rate_at(step, steps=50, peak=1.0, warmup_steps=10) for step in range(10)]
     assert rates[10:20] == [1.0] * 10
     assert rates[20:] == [learning_rate_at(step, steps=30, peak=1.0, warmup_steps=0) for step in range(30)]
-    assert learning_rate_at(49, steps=50, peak=1.0, warmup_steps=10, stays_until=50) == 1.0
-    assert learning_rate_at(5, steps=50, peak=1.0, warmup_steps=10, stays_until=2) == 0.6
+    assert learning_rate_at(49, steps=50, peak=1.0, warmup_steps=10, constant_until=50) == 1.0
+    assert learning_rate_at(5, steps=50, peak=1.0, warmup_steps=10, constant_until=2) == 0.6
 
 
 @pytest.mark.parametrize(("steps", "warmup_steps"), [(1, 0), (1, 1), (5, 5), (3, 10), (1, 50)])

@@ -1,7 +1,7 @@
-// Paints in the browser: the exported network runs in onnxruntime-web, with WebGPU where there is one, else WASM.
+// Stylizes in the browser: the exported network runs in onnxruntime-web, with WebGPU or with WebAssembly.
 //
 // The messages are those of server_worker.js, and {type: "load", runtime, provider} first. To the page also
-// {type: "state", open, provider}.
+// {type: "state", open}.
 
 const sessions = new Map(); // address of the network -> promise of its session
 const canvas = new OffscreenCanvas(1, 1);
@@ -33,7 +33,7 @@ function open(network) {
   return sessions.get(network);
 }
 
-async function paint({ number, bitmap, network }) {
+async function stylize({ number, bitmap, network }) {
   const session = await open(network);
   const { width, height } = bitmap;
   if (canvas.width !== width || canvas.height !== height) {
@@ -48,23 +48,23 @@ async function paint({ number, bitmap, network }) {
     pixels[to++] = seen.data[from + 1];
     pixels[to++] = seen.data[from + 2];
   }
-  const pictures = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-  const { paintings } = await session.run({ pictures });
-  const painted = paintings.data;
-  for (let from = 0, to = 0; from < painted.length; to++) {
-    seen.data[to++] = painted[from++];
-    seen.data[to++] = painted[from++];
-    seen.data[to++] = painted[from++];
+  const images = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
+  const outputs = await session.run({ images });
+  const stylized = outputs.stylized.data;
+  for (let from = 0, to = 0; from < stylized.length; to++) {
+    seen.data[to++] = stylized[from++];
+    seen.data[to++] = stylized[from++];
+    seen.data[to++] = stylized[from++];
   }
   const result = await createImageBitmap(seen);
-  postMessage({ type: "painted", number, source: bitmap, painted: result }, [bitmap, result]);
+  postMessage({ type: "stylized", number, source: bitmap, stylized: result }, [bitmap, result]);
 }
 
 onmessage = ({ data: message }) => {
-  const work = message.type === "load" ? load : paint;
+  const work = message.type === "load" ? load : stylize;
   turn = turn
     .then(() => work(message))
-    .then(() => message.type === "load" && postMessage({ type: "state", open: true, provider }))
+    .then(() => message.type === "load" && postMessage({ type: "state", open: true }))
     .catch((error) => {
       const reason = String(error?.message ?? error);
       postMessage(message.type === "load" ? { type: "broken", reason } : { type: "failed", number: message.number, reason });

@@ -1,4 +1,4 @@
-// Keys of one letter, for those who want them; never while something is typed or chosen, nor with Ctrl and the like.
+// Single-letter keys, for those who want them; never while something is typed or chosen, nor with Ctrl and the like.
 
 /**
  * @param {HTMLInputElement} wanted a box: whether keys are used

@@ -1,7 +1,7 @@
-// How large frames may be so that painting stays quick, and the figures that the page shows.
+// How large frames may be so that the page stays responsive, and the figures that it shows.
 
 const SIDES = [256, 320, 384, 480, 640, 800, 960];
-const SLOWEST_RATE = 14; // frames a second
+const SLOWEST_RATE = 14; // frames per second
 const LONGEST_DELAY = 130; // milliseconds
 const SHORTEST_DELAY = 55;
 const SETTLING = 1000; // milliseconds after a change that are not counted: engines prepare for a new size
@@ -21,7 +21,7 @@ export class Pace {
     return this.automatic ? SIDES[this.index] : this.fixed;
   }
 
-  /** Counting begins anew, as after a change of style, source or size. */
+  /** Counting begins again, as after a change of style, source or size. */
   restart(now) {
     this.settled = now + SETTLING;
     this.times = [];
@@ -42,7 +42,7 @@ export class Pace {
     }
   }
 
-  /** Frames a second and the median milliseconds, of two seconds or five frames; null where nothing is shown. */
+  /** Frames per second and the median delay in milliseconds, of two seconds or five frames; null: nothing is shown. */
   figures(now) {
     if (this.times.length < 3 || this.times.at(-1) < now - 10000) {
       return null;

@@ -1,9 +1,10 @@
-// Pictures, clips and whole films, as files.
+// Images, clips and whole films, as files.
 
 const CLIP_TYPES = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"];
-const FILM_RATE = 25; // frames a second of a painted film
-const MOST_FILM_SECONDS = 180;
+const FILM_RATE = 25; // frames a second of a stylized film
+const MAX_FILM_SECONDS = 180;
 const BITS_PER_SECOND = 8_000_000;
+const SEEK_MILLISECONDS = 20_000; // after which a film counts as damaged
 
 /** Hand a file to the browser to be saved. */
 export function save(blob, name) {
@@ -57,16 +58,16 @@ export class Recorder {
 }
 
 /**
- * Paint a whole film: first every frame, as long as that takes, then they are recorded at the film's own speed with
+ * Stylize a whole film: first every frame, as long as that takes; then they are recorded at the film's own speed with
  * its sound.
  *
  * @param {File} file
- * @param {(source: HTMLVideoElement) => Promise<ImageBitmap>} paint
- * @param {(share: number, text: string) => void} onProgress
+ * @param {(source: HTMLVideoElement) => Promise<ImageBitmap>} stylize
+ * @param {(fraction: number, text: string) => void} onProgress
  * @param {AbortSignal} signal
  * @returns {Promise<{blob: Blob, suffix: string}>}
  */
-export async function paintFilm(file, paint, onProgress, signal) {
+export async function stylizeFilm(file, stylize, onProgress, signal) {
   const film = document.createElement("video");
   film.src = URL.createObjectURL(file);
   film.preload = "auto";
@@ -75,10 +76,10 @@ export async function paintFilm(file, paint, onProgress, signal) {
       film.onloadeddata = resolve;
       film.onerror = () => reject(new Error(`${file.name} is not a film that this browser can play`));
     });
-    if (!(film.duration <= MOST_FILM_SECONDS)) {
-      throw new Error(`the page paints films of up to ${MOST_FILM_SECONDS / 60} minutes; nst-fast stylize takes longer ones`);
+    if (!(film.duration <= MAX_FILM_SECONDS)) {
+      throw new Error(`the page takes films of up to ${MAX_FILM_SECONDS / 60} minutes; use nst-fast stylize for longer ones`);
     }
-    const frames = await paintFrames(film, paint, onProgress, signal);
+    const frames = await stylizeFrames(film, stylize, onProgress, signal);
     return await recordFrames(film, frames, onProgress, signal);
   } finally {
     URL.revokeObjectURL(film.src);
@@ -86,30 +87,42 @@ export async function paintFilm(file, paint, onProgress, signal) {
   }
 }
 
-async function paintFrames(film, paint, onProgress, signal) {
+async function stylizeFrames(film, stylize, onProgress, signal) {
   const canvas = new OffscreenCanvas(1, 1);
   const context = canvas.getContext("2d", { alpha: false });
   const count = Math.max(1, Math.floor(film.duration * FILM_RATE));
   const frames = []; // as JPEG: pixels would fill the memory
   for (let index = 0; index < count; index++) {
     signal.throwIfAborted();
-    onProgress((index / count) * 0.9, `Painting frame ${index + 1} of ${count}`);
-    await seek(film, (index + 0.5) / FILM_RATE);
-    const painted = await paint(film);
-    canvas.width = painted.width;
-    canvas.height = painted.height;
-    context.drawImage(painted, 0, 0);
-    painted.close();
+    onProgress((index / count) * 0.9, `Stylizing frame ${index + 1} of ${count}`);
+    await seek(film, (index + 0.5) / FILM_RATE, signal);
+    const stylized = await stylize(film);
+    canvas.width = stylized.width;
+    canvas.height = stylized.height;
+    context.drawImage(stylized, 0, 0);
+    stylized.close();
     frames.push(await canvas.convertToBlob({ type: "image/jpeg", quality: 0.93 }));
   }
   return frames;
 }
 
-function seek(film, seconds) {
-  return new Promise((resolve) => {
-    film.onseeked = resolve;
-    film.currentTime = Math.min(seconds, film.duration);
-  });
+/** Rejects where the film cannot be read there, or `signal` is aborted meanwhile. */
+export async function seek(film, seconds, signal) {
+  const ended = new AbortController(); // takes the listeners away
+  const listening = { signal: ended.signal };
+  try {
+    await new Promise((resolve, reject) => {
+      const fail = () => reject(new Error(`the film cannot be read at ${seconds.toFixed(1)} s; it may be damaged`));
+      film.addEventListener("seeked", resolve, listening);
+      film.addEventListener("error", fail, listening);
+      signal.addEventListener("abort", () => reject(signal.reason), listening);
+      const timer = setTimeout(fail, SEEK_MILLISECONDS);
+      ended.signal.addEventListener("abort", () => clearTimeout(timer));
+      film.currentTime = Math.min(seconds, film.duration);
+    });
+  } finally {
+    ended.abort();
+  }
 }
 
 async function recordFrames(film, frames, onProgress, signal) {
@@ -117,7 +130,7 @@ async function recordFrames(film, frames, onProgress, signal) {
   const canvas = Object.assign(document.createElement("canvas"), { width: first.width, height: first.height });
   const context = canvas.getContext("2d", { alpha: false });
   context.drawImage(first, 0, 0);
-  await seek(film, 0);
+  await seek(film, 0, signal);
   const sound = await routeSound(film);
   const recorder = new Recorder(canvas, sound.tracks);
   await film.play();
@@ -135,7 +148,7 @@ async function recordFrames(film, frames, onProgress, signal) {
       frame.close();
       shown = index;
     }
-    onProgress(0.9 + (0.1 * film.currentTime) / film.duration, "Putting the film together");
+    onProgress(0.9 + (0.1 * film.currentTime) / film.duration, "Assembling the film");
     await new Promise((resolve) => setTimeout(resolve, 10)); // not an animation frame: those stop in a hidden tab
   }
   const result = await recorder.stop();

@@ -1,15 +1,15 @@
 // Where frames come from: the camera, a photo, or a film.
 
-export const MOST_PHOTO_SIDE = 1280;
+export const MAX_PHOTO_SIDE = 1280;
 
-/** What a failed start of the camera means, in words for its user. */
+/** What a camera that does not start means, in words for its user. */
 export function explainCamera(error) {
   const texts = {
-    NotAllowedError: ["The camera was refused", "Allow it for this page, by the camera sign in the address bar or in the browser's settings, then try again."],
+    NotAllowedError: ["The camera is blocked", "Allow it for this page with the camera symbol in the address bar, or in the browser's settings. Then try again."],
     NotFoundError: ["There is no camera", "None was found on this computer. Plug one in and try again, or drop a photo or a film here."],
-    NotReadableError: ["The camera is in use", "Another program or page holds it. Close that one, then try again."],
+    NotReadableError: ["The camera is in use", "Another program or page uses it. Close that one, then try again."],
     OverconstrainedError: ["That camera is gone", "Choose another one, or plug it in again."],
-    NoCamerasHere: ["No camera at this address", "Browsers give cameras only to pages at 127.0.0.1, localhost or over https. Photos and films work all the same."],
+    NoCamerasHere: ["No camera at this address", "Browsers allow cameras only on pages at localhost or over https. Photos and films work anyway."],
   };
   const [title, text] = texts[error.name] ?? ["The camera does not start", `${error.message || error.name}. Try again, or drop a photo or a film here.`];
   return { title, text };
@@ -51,7 +51,7 @@ export async function openFilm(video, file) {
   await video.play();
 }
 
-/** Give the camera back, and the film's memory. */
+/** Release the camera, and the film's memory. */
 export function closeVideo(video) {
   video.srcObject?.getTracks().forEach((track) => track.stop());
   video.srcObject = null;
@@ -62,7 +62,7 @@ export function closeVideo(video) {
   }
 }
 
-/** A photo, upright, as large as it can be shown and painted in the browser. */
+/** A photo, upright, at most as large as it is shown. */
 export async function openPhoto(file) {
   let whole;
   try {
@@ -70,12 +70,12 @@ export async function openPhoto(file) {
   } catch {
     throw new Error(`${file.name ?? "the file"} is neither a photo nor a film that this browser can show`);
   }
-  const bitmap = await scaled(whole, MOST_PHOTO_SIDE, true);
+  const bitmap = await scaled(whole, MAX_PHOTO_SIDE, true);
   whole.close();
   return bitmap;
 }
 
-/** A bitmap of this long side, a copy also where nothing is to be scaled. */
+/** A bitmap with this long side; always a copy. */
 export async function scaled(source, longSide, neverLarger = false) {
   const width = source.videoWidth || source.width;
   const height = source.videoHeight || source.height;

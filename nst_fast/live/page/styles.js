@@ -9,9 +9,7 @@ export function showStyles(list, styles, chosen, onChoose) {
       input.addEventListener("change", () => onChoose(style.name));
       const image = Object.assign(document.createElement("img"), { src: style.thumbnail, alt: "", width: 384, height: 256 });
       const title = Object.assign(document.createElement("span"), { textContent: titles[index] });
-      if (titles.filter((other) => other === titles[index]).length > 1) {
-        title.textContent += ` (${readable(style.name)})`; // one painting, two networks
-      }
+      title.textContent += variantOf(style, styles.filter((_, other) => titles[other] === titles[index]));
       const by = [style.artist, style.year].filter(Boolean).join(", ");
       const small = Object.assign(document.createElement("small"), { textContent: by });
       const label = Object.assign(document.createElement("label"), { className: "style" });
@@ -20,8 +18,18 @@ export function showStyles(list, styles, chosen, onChoose) {
       return label;
     }),
   );
-  // Only then is there something to scroll to.
+  // Not before: there was nothing to scroll to.
   list.querySelector(":checked")?.parentElement.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+}
+
+/** What tells the networks of one style image apart: nothing for the first by name, for "wave_johnson" " (johnson)". */
+function variantOf(style, alike) {
+  const first = alike.map(({ name }) => name).sort()[0];
+  if (style.name === first) {
+    return "";
+  }
+  const rest = style.name.startsWith(first) ? style.name.slice(first.length) : style.name;
+  return ` (${rest.replaceAll("_", " ").trim()})`;
 }
 
 function readable(name) {

@@ -1,4 +1,4 @@
-// What goes on in a training that serves this page: its losses and its strip of photos.
+// The training that serves this page: its losses and its strip of photos.
 
 const SHOWN = ["total", "style", "content"];
 const EVERY = 2000; // milliseconds

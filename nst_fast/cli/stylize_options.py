@@ -1,0 +1,218 @@
+"""The command line of `nst-fast stylize`."""
+
+import argparse
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+
+_EXAMPLES = """\
+examples:
+  nst-fast stylize photo.jpg --style wave                       writes stylized/wave/photo.jpg
+  nst-fast stylize photo.jpg --style wave --output card.png     writes card.png
+  nst-fast stylize holiday/ --style my.safetensors --output art --size 1024
+  nst-fast stylize film.mp4 --style wave --preview 0:12         one frame, to see what it will look like
+  nst-fast stylize film.mp4 --style wave                        writes stylized/wave/film.mp4, with its sound
+
+Run the same command again to resume: outputs that exist are skipped. Several processes may work on the same folder.
+If you stop a film with Ctrl-C, film.partial.mp4 holds what is finished. `nst-fast styles` lists the styles.
+Exit status: 0 everything is done, 1 some files failed, 2 nothing could be done.
+"""
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    """Parse what follows `nst-fast stylize`; wrong usage ends the process with status 2."""
+    return _build_parser().parse_intermixed_args(_protect_file_names(arguments))
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nst-fast stylize",
+        description="Stylize photos and films. Each output has the width and height of its photo or film.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "input",
+        type=_path,
+        nargs="+",
+        metavar="INPUT",
+        help="photos, films, and folders, which are searched with everything below them",
+    )
+    parser.add_argument("--style", required=True, metavar="NAME|FILE", help="a shipped style or a checkpoint file")
+    parser.add_argument(
+        "--output",
+        type=_path,
+        metavar="PATH",
+        help="a folder; or, for a single photo or film, a file, whose suffix sets the format (default: stylized/STYLE)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_whole_number(1, 100_000),
+        metavar="PX",
+        help="long side in pixels at which the network works; a smaller size gives larger strokes in less time and "
+        "memory, and the result is scaled back (default: the size of the photo or film)",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="png, jpg, webp, avif, tif, ... for all photos; mp4, mkv, webm or mov for all films (default: the format "
+        "of each input; a still gif becomes png)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=_whole_number(1, 100),
+        default=95,
+        metavar="N",
+        help="quality of JPEG files, 1 to 100 (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist (default: skip them)")
+    _add_engine_options(parser.add_argument_group("how it runs"))
+    _add_sharing_options(parser.add_argument_group("several computers"))
+    _add_film_options(parser.add_argument_group("films"))
+    return parser
+
+
+def _add_engine_options(group) -> None:
+    group.add_argument(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, directml, coreml or mps (default: a GPU if there is one, else cpu)",
+    )
+    group.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="TYPE",
+        help="fp32, bf16 or fp16; the last two may be faster and are slightly less exact (default: %(default)s)",
+    )
+    group.add_argument(
+        "--engine",
+        default="auto",
+        metavar="ENGINE",
+        help="onnxruntime, openvino, torch, compile, or auto for the fastest one installed (default: %(default)s)",
+    )
+    group.add_argument(
+        "--threads",
+        type=_whole_number(1, 1024),
+        metavar="N",
+        help="threads of the network on the cpu (default: one for each core)",
+    )
+    group.add_argument(
+        "--tiles",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="work in tiles, which takes photos of any size in 2 GB of memory; auto does so if a photo would take more "
+        "than half of the free memory (default: %(default)s)",
+    )
+
+
+def _add_sharing_options(group) -> None:
+    group.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="stylize only the I-th of N equal shares of the files, such as 3/16",
+    )
+    group.add_argument(
+        "--on",
+        choices=["here", "ray"],
+        default="here",
+        help="ray: run on a Ray cluster, the one that RAY_ADDRESS names or one started here (default: %(default)s)",
+    )
+    group.add_argument(
+        "--workers",
+        type=_whole_number(1, 10_000),
+        default=2,
+        metavar="N",
+        help="number of Ray workers (default: %(default)s)",
+    )
+
+
+def _add_film_options(group) -> None:
+    group.add_argument(
+        "--start", type=_time, metavar="TIME", help="begin here: 12.5 (seconds), 1:30 or 1:02:03 (default: 0)"
+    )
+    group.add_argument("--end", type=_time, metavar="TIME", help="end here (default: the end of the film)")
+    group.add_argument("--preview", type=_time, metavar="TIME", help="stylize only the frame at this time, as an image")
+    group.add_argument(
+        "--smoothing",
+        type=_smoothing,
+        default=0.9,
+        metavar="X",
+        help="temporal smoothing against flicker: how strongly a frame keeps the look of the frames before it, from 0 "
+        "(not at all) to below 1 (default: %(default)s)",
+    )
+    group.add_argument("--codec", metavar="NAME", help="h264, h265, vp9 or av1 (default: vp9 in webm, otherwise h264)")
+    group.add_argument(
+        "--crf",
+        type=_whole_number(0, 63),
+        metavar="N",
+        help="quality of films; lower means better and larger (default: h264 20, h265 23, vp9 28, av1 30)",
+    )
+    group.add_argument(
+        "--effort",
+        default="fast",
+        metavar="WORD",
+        help="fast, medium or slow; more effort gives smaller files of the same quality (default: %(default)s)",
+    )
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is no path; give the name of a file or folder")
+    return Path(text)
+
+
+def _whole_number(lowest: int, highest: int):
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from {lowest} to {highest}")
+        return number
+
+    return parse
+
+
+def _time(text: str) -> Fraction:
+    """The seconds of 12.5, 1:30 or 1:02:03.5."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, such as 12.5, or 1:30 or 1:02:03")
+    hours, minutes, seconds = match.groups(default="0")
+    return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+
+
+def _smoothing(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a number from 0 to below 1, such as 0.9")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; give one of N, such as 1/4, 2/4, 3/4 or 4/4")
+    return int(match[1]), int(match[2])
+
+
+def _protect_file_names(arguments: list[str]) -> list[str]:
+    """Put ./ before file names that begin with a dash, such as -x.jpg, which argparse takes for options."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    before = ["./" + text if _is_dashed_file_name(text) else text for text in arguments[:end]]
+    # argparse forgets the -- if inputs and options are intermixed.
+    return before + ["./" + text if text.startswith("-") else text for text in arguments[end + 1 :]]
+
+
+def _is_dashed_file_name(text: str) -> bool:
+    if text.startswith("--"):
+        return "." in text and os.path.lexists(text)
+    # The only option with a single dash is -h.
+    return text.startswith("-") and text != "-h" and ("." in text or os.path.lexists(text))

@@ -1,0 +1,100 @@
+// Buttons, keys, menus and dropped files.
+
+import { compare, freeze, openFile, record, saveFilm, saveImage, startCamera, toggle } from "./actions.js";
+import { useBackend } from "./backends.js";
+import { listenToKeys } from "./keys.js";
+import { hideNotice, say } from "./notices.js";
+import { change, find, memory, pace, state } from "./state.js";
+
+const BUTTONS = {
+  camera: startCamera,
+  start: startCamera,
+  freeze,
+  save: saveImage,
+  record,
+  film: saveFilm,
+  compare,
+  mirror: () => memory.set("mirror", String(toggle("mirror"))),
+  full: () => (document.fullscreenElement ? document.exitFullscreen() : find("frame").requestFullscreen()),
+  help: () => find("help-dialog").showModal(),
+  cancel: () => state.filming?.abort(),
+  "notice-close": hideNotice,
+};
+const KEYS = { " ": "freeze", s: "save", r: "record", c: "compare", m: "mirror", f: "full", o: "file", "?": "help" };
+
+export function wireControls() {
+  for (const [id, action] of Object.entries(BUTTONS)) {
+    find(id).addEventListener("click", () => Promise.resolve().then(action).catch((error) => say(error.message)));
+  }
+  wireKeys();
+  wireMenus();
+  wireDrops();
+}
+
+/** The menus as they were when the page was last open. */
+export function restoreMenus() {
+  find("mirror").setAttribute("aria-pressed", String(memory.get("mirror") !== "false"));
+  if (memory.get("size")) {
+    find("size").value = memory.get("size");
+    find("size").onchange();
+  }
+}
+
+function wireKeys() {
+  listenToKeys(find("keys"), (key) => {
+    const radios = [...document.querySelectorAll("#style-list input")];
+    const step = { n: 1, p: -1 }[key];
+    const index = step ? radios.findIndex((radio) => radio.checked) + step : "123456789".indexOf(key);
+    if (step || (key >= "1" && key <= "9")) {
+      const radio = radios.at(step ? index % radios.length : index);
+      radio?.click();
+      if (radios.includes(document.activeElement)) {
+        radio?.focus(); // the focus stays with what is chosen
+      }
+    } else if (KEYS[key]) {
+      find(KEYS[key]).click();
+    } else {
+      return false;
+    }
+    return true;
+  });
+  find("keys").checked = memory.get("keys") !== "off";
+  find("keys").onchange = () => memory.set("keys", find("keys").checked ? "on" : "off");
+}
+
+function wireMenus() {
+  find("divider").oninput = () => find("frame").style.setProperty("--split", `${find("divider").value}%`);
+  find("file").onchange = () => {
+    if (find("file").files[0]) {
+      openFile(find("file").files[0]);
+      find("file").value = "";
+    }
+  };
+  find("cameras").onchange = startCamera;
+  find("smoothing").onchange = change;
+  find("size").onchange = () => {
+    pace.automatic = find("size").value === "auto";
+    pace.fixed = Number(find("size").value);
+    memory.set("size", find("size").value);
+    change();
+  };
+  for (const radio of document.querySelectorAll("#backends input")) {
+    radio.onchange = () => useBackend(radio.value);
+  }
+}
+
+function wireDrops() {
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    find("frame").classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => !event.relatedTarget && find("frame").classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    find("frame").classList.remove("dropping");
+    if (event.dataTransfer.files[0]) {
+      openFile(event.dataTransfer.files[0]);
+    }
+  });
+}
+

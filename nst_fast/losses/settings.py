@@ -1,0 +1,51 @@
+"""Settings of the perceptual loss. Light: neither this module nor what it imports needs PyTorch."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from nst_fast.errors import SettingError
+from nst_fast.settings.checks import check_settings
+from nst_fast.settings.declare import setting, with_help
+
+# relative: dimensionless, so that one style_strength means the same for every style image and loss network (ours).
+# gatys:    Gatys, Ecker, Bethge 2016 (CVPR), equations 1, 4 and 5.
+# johnson:  Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), section 3.2.
+SCALINGS = ("relative", "gatys", "johnson")
+
+# The taps that every verb uses by default, so that their figures can be compared.
+DEFAULT_CONTENT_TAPS = {"relu3_2": 1.0}
+DEFAULT_STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0}
+
+
+@with_help
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """The loss: what the training (or the optimization) minimizes."""
+
+    style_strength: float = setting(20.0, "weight of the style loss: more style, less photo; start at 20", at_least=0)
+    content_weight: float = setting(1.0, "weight of the content loss", at_least=0)
+    total_variation_weight: float = setting(0.0, "weight of the total variation, which smooths the image", at_least=0)
+    grid_weight: float = setting(0.0, "weight against grid artifacts (dots and lines 4 pixels apart)", at_least=0)
+    content_taps: Mapping[str, float] = setting(
+        DEFAULT_CONTENT_TAPS, "layers of the content loss with their weights, such as {relu4_2:1}"
+    )
+    style_taps: Mapping[str, float] = setting(
+        DEFAULT_STYLE_TAPS, "layers of the style loss with their weights, such as {relu1_2:1,relu2_2:0.5}"
+    )
+    scaling: str = setting("relative", "units of the terms: relative, gatys or johnson", choices=SCALINGS)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        check_weights("content_taps", self.content_taps)
+        check_weights("style_taps", self.style_taps)
+        names = ("content_weight", "style_strength", "total_variation_weight", "grid_weight")
+        check_weights("the weights", {name: getattr(self, name) for name in names})
+
+
+def check_weights(name: str, weights: Mapping[str, float]) -> None:
+    """Raises SettingError unless all weights are finite and at least 0, and one of them is more than 0."""
+    given = ", ".join(f"{key} {value:g}" for key, value in weights.items()) or "nothing"
+    allowed = all(value >= 0 and math.isfinite(value) for value in weights.values())
+    if not allowed or not any(value > 0 for value in weights.values()):
+        raise SettingError(f"{name}: {given}; each must be a number of at least 0, and one of them more than 0")

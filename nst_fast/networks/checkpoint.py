@@ -1,0 +1,156 @@
+"""A checkpoint: one safetensors file that holds a trained network and says how it was made.
+
+The weights are the file's tensors; everything else is one JSON string in its metadata, with a SHA-256 of the weights.
+Reading a checkpoint never executes anything.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from nst_fast.errors import CheckpointError, SettingError
+from nst_fast.files.atomic import replace_atomically
+from nst_fast.networks.checkpoint_header import (
+    DIGEST_KEY,
+    FORMAT_VERSION,
+    METADATA_KEY,
+    damaged,
+    find_checkpoint,
+    program_version,
+    read_checkpoint_header,
+    read_metadata,
+)
+from nst_fast.networks.description import NetworkDescription
+from nst_fast.networks.registry import describe_network
+
+DTYPES = {"fp16": np.float16, "fp32": np.float32}
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says about itself, besides the description of its network.
+
+    Attributes:
+        style: `name`, and `title`, `artist`, `year` where known.
+        loss: the loss network, its weights, taps, scaling, and the weights of the terms.
+        training: steps, batch size, sizes in pixels (crops, style image), optimizer, learning rate, seed.
+        held_out: the losses reached on photos that were not trained on, and how many photos; empty if none.
+        program_version: of nst-fast, filled in when the checkpoint is saved.
+    """
+
+    style: dict[str, Any]
+    loss: dict[str, Any] = dataclasses.field(default_factory=dict)
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    held_out: dict[str, Any] = dataclasses.field(default_factory=dict)
+    program_version: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A trained network in plain values.
+
+    Attributes:
+        description: of the network.
+        weights: float32 arrays by name, of the shapes in `description.list_parameters()`.
+        info: what the file says about itself.
+    """
+
+    description: NetworkDescription
+    weights: Mapping[str, np.ndarray]
+    info: CheckpointInfo
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the network, in hexadecimal: equal for two checkpoints that stylize alike."""
+        arguments = json.dumps([self.description.name, dict(self.description.arguments)], sort_keys=True)
+        return hashlib.sha256(arguments.encode() + _digest(self.weights).encode()).hexdigest()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, dtype: str) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        dtype: of the stored weights: fp16 (half the size) or fp32.
+
+    Raises:
+        CheckpointError: a weight is not finite, or too large for fp16.
+        OutputError: the file cannot be written.
+    """
+    with np.errstate(over="ignore"):  # told below
+        tensors = {name: np.ascontiguousarray(weight, DTYPES[dtype]) for name, weight in checkpoint.weights.items()}
+    if broken := [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]:
+        raise CheckpointError(f"{broken[0]} holds weights that {dtype} cannot hold; give fp32, or train again")
+    info = dataclasses.replace(checkpoint.info, program_version=program_version())
+    header = {
+        "format_version": FORMAT_VERSION,
+        "network": {"name": checkpoint.description.name, **checkpoint.description.arguments},
+        **dataclasses.asdict(info),
+    }
+    text = json.dumps(header, ensure_ascii=False)
+    data = safetensors.numpy.save(tensors, {METADATA_KEY: text, DIGEST_KEY: _digest(tensors, text)})
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """The network in a checkpoint file, or in a shipped one by its name.
+
+    Raises:
+        CheckpointError: see `find_checkpoint` and `read_checkpoint_header`; or tensors that do not fit the network,
+            are not finite, or are not those that were saved.
+    """
+    path = find_checkpoint(name_or_path)
+    header = read_checkpoint_header(path)
+    try:
+        description = describe_network(**{"name": "(none)", **header["network"]})
+        stored = _read_tensors(path, description)
+    except (SettingError, TypeError, ValueError, safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} does not fit this program ({' '.join(str(error).split())[:200]}); "
+            f"update nst-fast or train it again"
+        ) from error
+    metadata = read_metadata(path)
+    # Format 1 had none.
+    if header["format_version"] != 1 and metadata.get(DIGEST_KEY) != _digest(stored, metadata[METADATA_KEY]):
+        raise damaged(path, ValueError("its content is not what was saved"))
+    weights = {name: weight.astype(np.float32) for name, weight in stored.items()}
+    if broken := [name for name, weight in weights.items() if not np.isfinite(weight).all()]:
+        raise damaged(path, ValueError(f"{broken[0]} holds values that are not numbers"))
+    fields = {field.name for field in dataclasses.fields(CheckpointInfo)}
+    info = CheckpointInfo(**{key: value for key, value in header.items() if key in fields})
+    return Checkpoint(description, weights, info)
+
+
+def _digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _read_tensors(path: Path, description: NetworkDescription) -> dict[str, np.ndarray]:
+    """The stored tensors, in the order of the network; shapes are compared before a tensor is read.
+
+    Raises:
+        ValueError: names, shapes or number types that are not those of the network.
+    """
+    expected = description.list_parameters()
+    with safetensors.safe_open(path, framework="np") as file:
+        names = set(file.keys())
+        if names != expected.keys():
+            raise ValueError(f"weights {sorted(names ^ expected.keys())[:3]} are missing or too many")
+        for name, shape in expected.items():
+            stored = file.get_slice(name)
+            if tuple(stored.get_shape()) != shape or stored.get_dtype() not in ("F16", "F32"):
+                raise ValueError(
+                    f"{name} is {stored.get_dtype()} of shape {tuple(stored.get_shape())}, not F16 or F32 of {shape}"
+                )
+        return {name: file.get_tensor(name) for name in expected}

@@ -1,0 +1,265 @@
+"""What a network is made of, in plain values: the one description that every runtime builds it from.
+
+A network is a tree of layers. `torch_network` turns the tree into the module that is trained, `onnx_graph` into the
+graph that ONNX Runtime, OpenVINO and browsers run, and this module counts operations, weights and the reach of a pixel.
+Nothing here, and nothing that only stylizes, needs PyTorch.
+
+Why a description and not, say, an ONNX file as the checkpoint: one network becomes several graphs (pixels or floats,
+with or without given statistics, tiles), some of them rearranged for speed, so a stored graph would have to be
+rewritten anyway, and training would have to read weights back out of it. A description is small, can be checked against
+the tensors of a file before anything is allocated, and leaves the checkpoint a plain list of weights.
+
+Notation: (B, C, H, W) are the batch, channels, height and width of what a layer takes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution over reflection-padded input: (B, in, H, W) to (B, out, H / stride, W / stride).
+
+    Reflection leaves no dark border, which zeros would. In front of an instance normalization a bias would be
+    subtracted again, so most convolutions have none.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int = 1
+    bias: bool = False
+
+
+@dataclass(frozen=True)
+class InstanceNorm:
+    """Instance normalization with a scale and a shift per channel (Ulyanov et al. 2016, arXiv 1607.08022)."""
+
+    channels: int
+
+
+@dataclass(frozen=True)
+class Relu:
+    """max(x, 0)."""
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """1 / (1 + exp(-x)), which ends a network in colors in (0, 1).
+
+    Johnson et al. 2016 end in a scaled tanh; the sigmoid is the same curve for colors in [0, 1].
+    """
+
+
+@dataclass(frozen=True)
+class PixelUnshuffle:
+    """Moves squares of positions into channels: (B, C, H, W) to (B, C * factor^2, H / factor, W / factor)."""
+
+    factor: int
+
+
+@dataclass(frozen=True)
+class Upsample:
+    """Repeats each position `factor` times down and across. With a convolution behind it there are no checkerboards
+    (Odena et al. 2016, Distill)."""
+
+    factor: int = 2
+
+
+@dataclass(frozen=True)
+class SmoothUpsampleConv:
+    """Bilinear upsampling to twice the size and a 3x3 convolution without bias, in one step.
+
+    Both are linear, so each pixel of a 2x2 square of the result is some 3x3 convolution of the input. Computing those
+    four and interleaving them takes as many operations on a quarter of the positions with four times the channels,
+    which suits processors far better where channels are few. The input is reflected before the upsampling, so the
+    outermost row and column differ from an upsampling followed by a padded convolution.
+    """
+
+    in_channels: int
+    out_channels: int
+
+    # By parity of the position in the result and tap of the kernel there: the shares of the three taps of the input.
+    SHARES = (
+        ((0.75, 0.25, 0), (0.25, 0.75, 0), (0, 0.75, 0.25)),
+        ((0.25, 0.75, 0), (0, 0.75, 0.25), (0, 0.25, 0.75)),
+    )
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Named layers, one after the other."""
+
+    layers: tuple[tuple[str, "Layer"], ...]
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Named layers whose result is added to their input."""
+
+    layers: tuple[tuple[str, "Layer"], ...]
+
+
+Layer = Conv | InstanceNorm | Relu | Sigmoid | PixelUnshuffle | Upsample | SmoothUpsampleConv | Sequence | Residual
+
+
+def sequence(*layers: Layer) -> Sequence:
+    """Layers named by their place: 0, 1, 2, ..."""
+    return Sequence(tuple((str(place), layer) for place, layer in enumerate(layers)))
+
+
+def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, relu: bool = True) -> Sequence:
+    """A convolution and an instance normalization, then perhaps a ReLU."""
+    layers: list[Layer] = [Conv(in_channels, out_channels, kernel_size, stride), InstanceNorm(out_channels)]
+    return sequence(*layers, *([Relu()] if relu else []))
+
+
+def residual_block(channels: int) -> Residual:
+    """Two 3x3 convolutions added to their input; no ReLU after the addition (Johnson et al. 2016, supplement)."""
+    return Residual(
+        (("first", conv_norm(channels, channels, 3)), ("second", conv_norm(channels, channels, 3, relu=False)))
+    )
+
+
+def upsample_conv_norm(in_channels: int, out_channels: int) -> Sequence:
+    """Nearest-neighbor upsampling to twice the size, a 3x3 convolution, instance normalization and ReLU."""
+    return sequence(Upsample(), conv_norm(in_channels, out_channels, 3))
+
+
+def smooth_upsample_conv_norm(in_channels: int, out_channels: int) -> Sequence:
+    """Bilinear upsampling to twice the size, a 3x3 convolution, instance normalization and ReLU."""
+    return sequence(SmoothUpsampleConv(in_channels, out_channels), InstanceNorm(out_channels), Relu())
+
+
+def to_colors(in_channels: int, kernel_size: int) -> Sequence:
+    """The last convolution, to RGB in (0, 1)."""
+    return sequence(Conv(in_channels, 3, kernel_size, bias=True), Sigmoid())
+
+
+@dataclass(frozen=True)
+class NetworkDescription:
+    """An image transformation network without its weights.
+
+    Attributes:
+        name: of the architecture, such as realtime.
+        arguments: with which `describe_network(name, **arguments)` gives this description again.
+        body: photos (B, 3, H, W), RGB in [0, 1], to stylized images of the same shape and range. The names of its
+            layers, joined by dots, name the tensors of a checkpoint.
+        stride: in pixels; H and W must be multiples of it.
+        min_side: in pixels; the least H and W that the paddings can reflect.
+        input_noise: standard deviation of the noise that is added to photos, see `input_noise`; 0: none.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    body: Sequence
+    stride: int
+    min_side: int
+    input_noise: float = field(default=0.0)
+
+    def list_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every weight by its name, in order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for path, layer in _walk(self.body, ""):
+            match layer:
+                case Conv():
+                    shapes[f"{path}.weight"] = (layer.out_channels, layer.in_channels, *[layer.kernel_size] * 2)
+                    if layer.bias:
+                        shapes[f"{path}.bias"] = (layer.out_channels,)
+                case SmoothUpsampleConv():
+                    shapes[f"{path}.weight"] = (layer.out_channels, layer.in_channels, 3, 3)
+                case InstanceNorm():
+                    shapes[f"{path}.weight"] = shapes[f"{path}.bias"] = (layer.channels,)
+        return shapes
+
+    @property
+    def statistics_channels(self) -> int:
+        """The channels of all normalizations together: the last side of a tensor of statistics."""
+        return sum(layer.channels for _, layer in _walk(self.body, "") if isinstance(layer, InstanceNorm))
+
+    @property
+    def operations_per_pixel(self) -> float:
+        """The floating-point operations of all convolutions for one pixel; a multiplication and an addition are two."""
+        operations = 0.0
+
+        def count(layer: Layer, _channels: int, positions: float) -> None:
+            nonlocal operations
+            if isinstance(layer, Conv | SmoothUpsampleConv):
+                kernel_size = layer.kernel_size if isinstance(layer, Conv) else 3
+                operations += 2 * layer.in_channels * layer.out_channels * kernel_size**2 * positions
+
+        _follow_sizes(self.body, 3, 1.0, count)
+        return operations
+
+    @property
+    def largest_values_per_pixel(self) -> float:
+        """The values that the largest intermediate result holds for each pixel of a photo."""
+        largest = 0.0
+
+        def note(_layer: Layer, channels: int, positions: float) -> None:
+            nonlocal largest
+            largest = max(largest, channels * positions)
+
+        _follow_sizes(self.body, 3, 1.0, note)
+        return largest
+
+    @property
+    def receptive_radius(self) -> int:
+        """How many pixels away a pixel of the photo can still change the result, statistics aside."""
+        radius = 0
+        for place in range(self.stride):  # a pixel's reach depends on its place in the squares that strides make
+            low, high = _reach(self.body, place, place)
+            radius = max(radius, place - low, high - place)
+        return radius
+
+
+def _walk(layer: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    """Every layer that holds no others, with its name."""
+    if isinstance(layer, Sequence | Residual):
+        for name, part in layer.layers:
+            yield from _walk(part, f"{path}.{name}" if path else name)
+    else:
+        yield path, layer
+
+
+def _follow_sizes(
+    layer: Layer, channels: int, positions: float, visit: Callable[[Layer, int, float], None]
+) -> tuple[int, float]:
+    """Call `visit` with each layer and the channels, and the positions for each pixel, of its result; give the last."""
+    match layer:
+        case Sequence() | Residual():
+            for _, part in layer.layers:
+                channels, positions = _follow_sizes(part, channels, positions, visit)
+            return channels, positions
+        case Conv():
+            channels, positions = layer.out_channels, positions / layer.stride**2
+        case SmoothUpsampleConv():
+            channels, positions = layer.out_channels, positions * 4
+        case PixelUnshuffle():
+            channels, positions = channels * layer.factor**2, positions / layer.factor**2
+        case Upsample():
+            positions *= layer.factor**2
+    visit(layer, channels, positions)
+    return channels, positions
+
+
+def _reach(layer: Layer, low: int, high: int) -> tuple[int, int]:
+    """The first and the last position of a layer's input, along a side, that `low` to `high` of its result use."""
+    match layer:
+        case Sequence():
+            for _, part in reversed(layer.layers):
+                low, high = _reach(part, low, high)
+        case Residual():
+            inner = _reach(Sequence(layer.layers), low, high)
+            low, high = min(low, inner[0]), max(high, inner[1])
+        case Conv():
+            margin = layer.kernel_size // 2
+            low, high = low * layer.stride - margin, high * layer.stride + margin
+        case SmoothUpsampleConv():
+            low, high = low // 2 - 1, high // 2 + 1
+        case PixelUnshuffle():
+            low, high = low * layer.factor, (high + 1) * layer.factor - 1
+        case Upsample():
+            low, high = low // layer.factor, high // layer.factor
+    return low, high
