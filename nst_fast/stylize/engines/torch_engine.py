@@ -133,5 +133,5 @@ class TorchEngine:
             first_line = str(error).strip().partition("\n")[0]
             raise SettingError(
                 f"engine 'compile' could not compile the network ({first_line}); it needs a C++ compiler, "
-                f"such as g++; install one or give --engine torch"
+                f"such as g++; install one, or choose the engine torch"
             ) from error
