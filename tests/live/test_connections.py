@@ -129,7 +129,7 @@ def test_a_response_that_is_not_read_is_dropped(address, dial, encode, monkeypat
     body = encode(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8))
     head = head_of(address, "POST /api/stylize?format=png HTTP/1.1", f"Content-Length: {len(body)}") + b"\r\n"
     raw = dial()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     raw.settimeout(60)
     raw.sendall(head + body)
     time.sleep(0.1)
