@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
             options.style,
             device=options.device,
             precision=options.precision,
-            engine=options.engine,
+            engine=_choose_engine(options),
             threads=options.threads,
             tiles=options.tiles,
         )
@@ -73,6 +73,20 @@ def main(arguments: list[str]) -> int:
         return 130
     print(_summarize(plan, counts, time.perf_counter() - started, stylizer.describe()))
     return 1 if counts["failed"] else 0
+
+
+def _choose_engine(options: argparse.Namespace) -> str:
+    """The engine asked for; but for a single photo ONNX Runtime is done before OpenVINO has started."""
+    from nst_fast.media.film_formats import ANIMATION_SUFFIXES, is_film
+    from nst_fast.stylize.engines.choice import choose_engine, list_engines
+
+    suffix = options.input[0].suffix
+    is_photo = len(options.input) == 1 and options.input[0].is_file()
+    if options.engine != "auto" or not is_photo or is_film(suffix) or suffix.lower() in ANIMATION_SUFFIXES:
+        return options.engine
+    engine, device = choose_engine("auto", options.device, options.precision)
+    has_onnxruntime = "onnxruntime" in list_engines(device, options.precision)
+    return "onnxruntime" if engine == "openvino" and has_onnxruntime else engine
 
 
 def _remove_leftovers(plan: "BatchPlan") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
+import logging
 import os
 import socket
 import ssl
@@ -125,9 +126,15 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End."""
+        """End. What clients still wait for is cut off after a moment, which is meant and not worth a traceback."""
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         self.config.app.state.pool.stop()  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
         await super().shutdown(sockets)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    is_cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not is_cancelled and not record.getMessage().startswith("Cancel ")
 
 
 def build_server(app: Starlette, *, certificate: Path | None = None, key: Path | None = None) -> Server:

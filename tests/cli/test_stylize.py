@@ -202,6 +202,20 @@ def test_help_is_quick_and_complete(capsys):
     assert result.stdout.count("default:") == 18
 
 
+def test_a_single_photo_does_not_wait_for_openvino(capsys):
+    """Where OpenVINO is the fastest engine, folders get it, and a single photo ONNX Runtime, unless asked otherwise."""
+    pytest.importorskip("openvino")
+    make_picture("a.jpg")
+    make_picture("folder/b.jpg")
+    for arguments, engine in (
+        (["a.jpg"], "onnxruntime"),
+        (["folder"], "openvino"),
+        (["a.jpg", "--engine", "openvino", "--overwrite"], "openvino"),
+    ):
+        assert run(*arguments, "--device", "cpu") == 0
+        assert f" s with {engine} on cpu in fp32 -> " in capsys.readouterr().out
+
+
 def test_the_engine_can_be_chosen(capsys):
     """--engine and --threads choose the backend, and the last line names it; an unknown one is refused."""
     make_picture("a.jpg")

@@ -1,6 +1,8 @@
 """Addresses, certificates, and an end that does not wait."""
 
+import asyncio
 import contextlib
+import logging
 import shutil
 import socket
 import ssl
@@ -170,3 +172,17 @@ def test_the_server_imports_no_training():
         assert styles["wave"].picture_stylizer(tiled=True)
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_what_is_cut_off_at_the_end_goes_unlogged():
+    """Requests that Ctrl-C cuts off leave no traceback; any other error of the server is still logged."""
+    from nst_fast.live.running import _is_no_cancellation
+
+    def record(message: str, error: BaseException | None) -> logging.LogRecord:
+        exc_info = None if error is None else (type(error), error, None)
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, message, (), exc_info)
+
+    assert not _is_no_cancellation(record("Exception in ASGI application", asyncio.CancelledError()))
+    assert not _is_no_cancellation(record("Cancel 3 running task(s), timeout graceful shutdown exceeded", None))
+    assert _is_no_cancellation(record("Exception in ASGI application", ValueError()))
+    assert _is_no_cancellation(record("Invalid HTTP request received.", None))
