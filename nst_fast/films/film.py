@@ -242,9 +242,10 @@ def stylize_one_frame(stylizer: Stylizer, source: Path, seconds: Fraction, *, si
         ImageError: the film cannot be read, or is over by then.
         SettingError: `size` is less than 1, or the extra `film` is missing.
     """
-    info = open_source(source, start=seconds).info
+    opened = open_source(source, start=seconds)
+    info = opened.info
     # Frames may last longer than the average, so this begins a little earlier.
-    opened = open_source(source, start=max(Fraction(0), seconds - 1 / info.frame_rate))
+    opened = replace(opened, start=max(Fraction(0), seconds - 1 / info.frame_rate))
     shown = None
     with contextlib.closing(opened.read(ReadErrors())) as frames:
         for frame in frames:

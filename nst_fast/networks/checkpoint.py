@@ -1,6 +1,6 @@
 """A checkpoint: one safetensors file that holds a trained network and says how it was made.
 
-The weights are the file's tensors; everything else is one JSON string in its metadata, with a SHA-256 of the weights.
+The weights are the file's tensors; everything else is one JSON string in its metadata, with a SHA-256 of both.
 Reading a checkpoint never executes anything.
 """
 
@@ -23,8 +23,8 @@ from nst_fast.networks.checkpoint_header import (
     METADATA_KEY,
     damaged,
     find_checkpoint,
+    parse_header,
     program_version,
-    read_checkpoint_header,
     read_metadata,
 )
 from nst_fast.networks.description import NetworkDescription
@@ -85,8 +85,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, dtype: str) -> None:
     """
     with np.errstate(over="ignore"):  # told below
         tensors = {name: np.ascontiguousarray(weight, DTYPES[dtype]) for name, weight in checkpoint.weights.items()}
-    if broken := [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]:
-        raise CheckpointError(f"{broken[0]} holds weights that {dtype} cannot hold; give fp32, or train again")
+    if broken := _find_not_finite(tensors):
+        raise CheckpointError(f"{broken} holds weights that {dtype} cannot hold; give fp32, or train again")
     info = dataclasses.replace(checkpoint.info, program_version=program_version())
     header = {
         "format_version": FORMAT_VERSION,
@@ -107,7 +107,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             are not finite, or are not those that were saved.
     """
     path = find_checkpoint(name_or_path)
-    header = read_checkpoint_header(path)
+    metadata = read_metadata(path)
+    header = parse_header(path, metadata)
     try:
         description = describe_network(**{"name": "(none)", **header["network"]})
         stored = _read_tensors(path, description)
@@ -116,16 +117,20 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f"checkpoint {str(path)!r} does not fit this program ({' '.join(str(error).split())[:200]}); "
             f"update nst-fast or train it again"
         ) from error
-    metadata = read_metadata(path)
     # Format 1 had none.
     if header["format_version"] != 1 and metadata.get(DIGEST_KEY) != _digest(stored, metadata[METADATA_KEY]):
         raise damaged(path, ValueError("its content is not what was saved"))
     weights = {name: weight.astype(np.float32) for name, weight in stored.items()}
-    if broken := [name for name, weight in weights.items() if not np.isfinite(weight).all()]:
-        raise damaged(path, ValueError(f"{broken[0]} holds values that are not numbers"))
+    if broken := _find_not_finite(weights):
+        raise damaged(path, ValueError(f"{broken} holds values that are not numbers"))
     fields = {field.name for field in dataclasses.fields(CheckpointInfo)}
     info = CheckpointInfo(**{key: value for key, value in header.items() if key in fields})
     return Checkpoint(description, weights, info)
+
+
+def _find_not_finite(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """The first tensor that holds NaN or infinity; None: there is none."""
+    return next((name for name, tensor in tensors.items() if not np.isfinite(tensor).all()), None)
 
 
 def _digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:

@@ -6,6 +6,7 @@ header is JSON, which gives each tensor's place in the bytes behind it, and text
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ SUFFIX = ".safetensors"
 METADATA_KEY = "nst_fast"
 DIGEST_KEY = "nst_fast_sha256"  # of the text under METADATA_KEY and of the tensors, since format 2
 _MOST_HEADER_BYTES = 1 << 20
+_NAMES_OF_FORMAT_1 = {"grain": "input_noise"}  # of the arguments of networks
 
 
 def read_checkpoint_header(path: Path) -> dict[str, Any]:
@@ -27,11 +29,17 @@ def read_checkpoint_header(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, truncated, a pickle, not ours, or of a newer format.
     """
+    return parse_header(path, read_metadata(path))
+
+
+def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What `read_checkpoint_header` gives, from the texts that the file at `path` holds; the same errors."""
     try:
-        header = json.loads(read_metadata(path)[METADATA_KEY])
+        header = json.loads(metadata[METADATA_KEY])
         format_version = int(header["format_version"])
-        if format_version == 1:  # which had other names
-            header["network"] = header.pop("transform_net", {})
+        if format_version == 1:
+            old = header.pop("transform_net", {})
+            header["network"] = {_NAMES_OF_FORMAT_1.get(key, key): value for key, value in old.items()}
         for key in ("network", "style", "loss", "training", "held_out"):
             if not isinstance(header.setdefault(key, {}), dict):
                 raise TypeError(f"{key} is no mapping")

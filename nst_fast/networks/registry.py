@@ -11,8 +11,6 @@ from nst_fast.networks.johnson import describe_johnson
 from nst_fast.networks.realtime import describe_realtime
 
 NETWORKS: dict[str, Callable[..., NetworkDescription]] = {"johnson": describe_johnson, "realtime": describe_realtime}
-# In format 1 of checkpoints.
-_OLD_ARGUMENTS = {"grain": "input_noise"}
 
 
 def describe_network(name: str, **arguments: Any) -> NetworkDescription:
@@ -25,7 +23,6 @@ def describe_network(name: str, **arguments: Any) -> NetworkDescription:
         raise SettingError(
             f"network {name!r} is unknown; allowed: {', '.join(NETWORKS)}{nearest_name(name, list(NETWORKS))}"
         )
-    arguments = {_OLD_ARGUMENTS.get(key, key): value for key, value in arguments.items()}
     allowed = inspect.signature(NETWORKS[name]).parameters
     for key, value in arguments.items():
         if key not in allowed:

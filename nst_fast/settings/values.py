@@ -1,7 +1,7 @@
 """From plain values by key to a settings instance, and back."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -26,14 +26,7 @@ def make_settings(settings_class: type[_Settings], values: Mapping[str, Any]) ->
     missing = [row.key for row in list_settings(settings_class) if row.value is MISSING and row.key not in values]
     if missing:
         raise SettingError(f"{', '.join(missing)} must be given")
-    arguments = {}
-    for field in dataclasses.fields(settings_class):  # type: ignore[arg-type]
-        nested = _below(field.name, values)
-        if field.name in values:
-            arguments[field.name] = values[field.name]
-        elif nested:
-            arguments[field.name] = replace_settings(default_of(field), nested)
-    return settings_class(**arguments)
+    return settings_class(**_build_arguments(settings_class, values, default_of))
 
 
 def replace_settings(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
@@ -47,13 +40,7 @@ def replace_settings(settings: _Settings, values: Mapping[str, Any]) -> _Setting
         SettingError: an unknown key, or a value that is not allowed.
     """
     values = {resolve_key(settings, key): value for key, value in values.items()}
-    arguments = {}
-    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
-        nested = _below(field.name, values)
-        if field.name in values:
-            arguments[field.name] = values[field.name]
-        elif nested:
-            arguments[field.name] = replace_settings(getattr(settings, field.name), nested)
+    arguments = _build_arguments(settings, values, lambda field: getattr(settings, field.name))
     return dataclasses.replace(settings, **arguments)  # type: ignore[type-var]
 
 
@@ -79,6 +66,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, PurePath) else value
+
+
+def _build_arguments(
+    settings: Any, values: Mapping[str, Any], find_group: Callable[[dataclasses.Field], Any]
+) -> dict[str, Any]:
+    """The arguments of a settings class for values by full key; `find_group` gives what a nested group changes."""
+    arguments = {}
+    for field in dataclasses.fields(settings):
+        nested = _below(field.name, values)
+        if field.name in values:
+            arguments[field.name] = values[field.name]
+        elif nested:
+            arguments[field.name] = replace_settings(find_group(field), nested)
+    return arguments
 
 
 def _below(group: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,14 +16,14 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 # Fastest first, as measured on two x86 cores. `compile` is never chosen by itself: it takes a minute to start.
 ENGINES = ("openvino", "onnxruntime", "torch", "compile")
 _TORCH_ENGINES = ("torch", "compile")
-# engine -> (the module it needs, how to get that, the precisions it has)
+_BY_TORCH = ("torch", "install the extra nst-fast[train]", PRECISIONS, ("cpu", "cuda", "mps"))
+# engine -> (the module it needs, how to get that, its precisions, the kinds of device it reaches; None: see
+# `list_provided_devices`)
 _NEEDS = {
-    "openvino": ("openvino", "install the extra nst-fast[openvino]", ("fp32", "bf16")),
-    "onnxruntime": ("onnxruntime", "install onnxruntime", ("fp32",)),
-    "torch": ("torch", "install the extra nst-fast[train]", PRECISIONS),
-    "compile": ("torch", "install the extra nst-fast[train]", PRECISIONS),
+    "openvino": ("openvino", "install the extra nst-fast[openvino]", ("fp32", "bf16"), ("cpu",)),
+    "onnxruntime": ("onnxruntime", "install onnxruntime", ("fp32",), None),
+    **dict.fromkeys(_TORCH_ENGINES, _BY_TORCH),
 }
-_MODULES = {engine: module for engine, (module, _, _) in _NEEDS.items()}
 
 
 def choose_engine(engine: str, device: str | None, precision: str) -> tuple[str, str]:
@@ -74,17 +74,11 @@ def list_engines(device: str, precision: str = "fp32") -> list[str]:
 
 def why_not(engine: str, device: str, precision: str) -> str:
     """Why an engine cannot be used, as the end of a sentence that says what to do; empty if it can."""
-    module, how_to_get_it, precisions = _NEEDS[engine]
+    module, how_to_get_it, precisions, kinds = _NEEDS[engine]
     if not _is_installed(module):
         return f"is not installed; {how_to_get_it}"
-    kind = device.partition(":")[0]
-    reached = {
-        "openvino": ("cpu",),
-        "onnxruntime": list_provided_devices() if engine == "onnxruntime" else (),
-        "torch": ("cpu", "cuda", "mps"),
-        "compile": ("cpu", "cuda", "mps"),
-    }[engine]
-    if kind not in reached:
+    reached = list_provided_devices() if kinds is None else kinds
+    if device.partition(":")[0] not in reached:
         return f"runs on {' and '.join(reached)} only, not on {device}; choose another engine or device"
     if precision not in precisions:
         return f"has no {precision}; it has {', '.join(precisions)}; choose another precision, or the engine torch"
