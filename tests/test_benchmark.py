@@ -1,12 +1,11 @@
-import importlib.util
 import mmap
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from textbook_network import build_textbook_network
 from torch import nn
 
 from nst_fast.benchmark import (
@@ -104,13 +103,8 @@ def test_a_film_is_timed_from_file_to_file(tmp_path):
 
 def test_the_textbook_network_is_ours():
     """With the same weights the reference gives the same image; only its normalizations are torch's own."""
-    path = Path(__file__).parent.parent / "scripts" / "textbook_network.py"
-    spec = importlib.util.spec_from_file_location("textbook_network", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     torch.manual_seed(0)
-    textbook, ours = module.build_textbook_network("realtime"), build_network("realtime")
+    textbook, ours = build_textbook_network("realtime"), build_network("realtime")
     ours.load_state_dict(textbook.state_dict())
     photo = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(textbook(photo), ours(photo), atol=1e-5, rtol=0)

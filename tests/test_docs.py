@@ -1,11 +1,11 @@
 """The README and the documentation as text: links, pictures, Python examples, words and length."""
 
-import importlib.util
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pypi_readme
 import pytest
 from PIL import Image
 
@@ -123,18 +123,9 @@ def test_python_examples_run(path, tmp_path, monkeypatch):
     assert all(isinstance(settings, nst_fast.TrainSettings) for settings in trained)
 
 
-def load_hook():
-    spec = importlib.util.spec_from_file_location("pypi_readme", PROJECT / "scripts" / "pypi_readme.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_links_work_outside_the_repository():
     """On a package index, every link and picture of the README is an absolute address of a file of the release."""
-    hook = load_hook()
-    text = hook.make_links_absolute(README.read_text(encoding="utf-8"), "https://host.example/us/it", "v1.0.0")
+    text = pypi_readme.make_links_absolute(README.read_text(encoding="utf-8"), "https://host.example/us/it", "v1.0.0")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text)
     assert pictures
     for picture in pictures:
@@ -159,13 +150,13 @@ def test_links_work_outside_the_repository():
 )
 def test_relative_links_become_absolute(given, expected):
     """Links, pictures, and pictures inside links are rewritten; anchors and addresses are not."""
-    assert load_hook().make_links_absolute(given, "R", "v1") == expected
+    assert pypi_readme.make_links_absolute(given, "R", "v1") == expected
 
 
 def test_the_readme_stays_as_it_is_without_a_repository(tmp_path):
     """As long as the project names no repository, a build keeps the README's text."""
     (tmp_path / "README.md").write_text("[a](b.md)", encoding="utf-8")
-    hook = load_hook().ReadmeHook(str(tmp_path), {})
+    hook = pypi_readme.ReadmeHook(str(tmp_path), {})
     metadata: dict = {"version": "1"}
     hook.update(metadata)
     assert metadata["readme"]["text"] == "[a](b.md)"

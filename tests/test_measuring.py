@@ -1,11 +1,11 @@
 """The figures of scripts/measure_checkpoints.py, and the blind votes of scripts/make_blind_pairs.py."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
-from types import ModuleType
 
+import make_blind_pairs as blind
+import measure_checkpoints as measuring
 import numpy as np
 import onnx
 import pytest
@@ -13,20 +13,6 @@ import torch
 from PIL import Image
 
 from nst_fast.errors import ImageError, SettingError
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-measuring = load_script("measure_checkpoints")
-blind = load_script("make_blind_pairs")
 
 
 def draw_noise(height: int = 96, width: int = 128, seed: int = 0) -> torch.Tensor:

@@ -1,15 +1,11 @@
 """What the README and the documentation tell you to type, checked against the program."""
 
 import argparse
-import functools
 import importlib
-import importlib.util
 import itertools
 import re
 import shlex
-import sys
 import tomllib
-import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,20 +63,6 @@ def list_commands(page: str) -> list[list[str]]:
     return commands
 
 
-@functools.cache
-def load_script(path: Path) -> types.ModuleType:
-    """A Python script as a module."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # as Python does it for a script
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
-
-
 @pytest.fixture
 def check_command(
     compose_train, compose_optimize, compose_evaluate, compose_reconstruct, monkeypatch
@@ -128,7 +110,7 @@ def check_command(
             raise WrongCommandError(f"{script} does not exist")
         if path.suffix == ".py":
             monkeypatch.setattr("sys.argv", [path.name, *arguments])
-            parse(load_script(path).main)
+            parse(importlib.import_module(path.stem).main)
         elif path.name == "evaluate_checkpoints.sh" and arguments:
             compose_evaluate(
                 "checkpoint=wave", f"style={arguments[0]}/wave.jpg", f"content={arguments[1]}", *arguments[2:]

@@ -1,12 +1,10 @@
 """The scripts that rebuild and measure what is shipped, and the files that keep the project."""
 
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
-import sys
 import tomllib
-import types
 from pathlib import Path
 
 import pytest
@@ -29,23 +27,10 @@ SHELL_SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def load_script(path: Path) -> types.ModuleType:
-    """A Python script as a module."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # as Python does it for a script
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
-
-
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_each_says_what_it_is(path, monkeypatch, capsys):
     """Importing a script does not start its work, and `--help` says how to use it."""
-    module = load_script(path)
+    module = importlib.import_module(path.stem)
     assert module.__doc__
     monkeypatch.setattr("sys.argv", [path.name, "--help"])
     with pytest.raises(SystemExit) as caught:
@@ -93,7 +78,7 @@ def test_the_citation_names_this_version():
 
 def test_the_zoo_is_what_is_shipped():
     """The script trains exactly the shipped networks, each checkpoint names its artwork, and their page lists them."""
-    zoo = load_script(ROOT / "scripts" / "train_zoo.py")
+    zoo = importlib.import_module("train_zoo")
     shipped = list_shipped_checkpoints()
     assert zoo.NETWORKS.keys() == shipped.keys()
     page = (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8")
@@ -114,7 +99,7 @@ def test_the_zoo_is_what_is_shipped():
 
 def test_an_interrupted_distillation_resumes(tmp_path, photo_folder, painting, monkeypatch):
     """Run again after an interruption, it resumes, and ends with a loss network that can be trained with."""
-    script = load_script(ROOT / "scripts" / "distill_loss_network.py")
+    script = importlib.import_module("distill_loss_network")
     teacher = LossNetwork("vgg19", script.TAPS)
     names = [f"features.{convolution.features_index}" for convolution in list_convolutions("vgg19")]
     weights = {
@@ -151,7 +136,7 @@ def test_an_interrupted_distillation_resumes(tmp_path, photo_folder, painting, m
 
 def test_the_variants_of_networks_can_be_trained(monkeypatch):
     """Each variant is built by its width and input noise, as training builds it, and keeps the size of the photos."""
-    script = load_script(ROOT / "scripts" / "compare_networks.py")
+    script = importlib.import_module("compare_networks")
     for name in script.VARIANTS:
         monkeypatch.setitem(NETWORKS, name, script.describe_variant(name))
         network = build_network(name, width=8, input_noise=0.1)

@@ -151,3 +151,39 @@ def read_film() -> Callable[..., dict]:
         return facts
 
     return read
+
+
+class CountedFrames:
+    """Counts the stylized frames that are in memory.
+
+    Attributes:
+        most: at a time, since the last reset.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.alive = self.most = 0
+
+    def count(self, rgb: np.ndarray) -> np.ndarray:
+        """A copy that counts as long as it lives."""
+        frames = self
+
+        class Counted(np.ndarray):
+            def __array_finalize__(self, source) -> None:
+                frames.alive += 1
+                frames.most = max(frames.most, frames.alive)
+
+            def __del__(self) -> None:
+                frames.alive -= 1
+
+        return rgb.copy().view(Counted)
+
+
+@pytest.fixture
+def frames_in_memory(untouched) -> CountedFrames:
+    """Counts the frames that `untouched` gives back."""
+    counted = CountedFrames()
+    untouched.stylize_pixels = counted.count
+    return counted

@@ -459,26 +459,13 @@ def test_a_look_at_one_frame(make_film, read_film, untouched):
         stylize_one_frame(untouched, source, Fraction(9))
 
 
-def test_memory_does_not_grow_with_the_film(make_film, untouched):
+def test_memory_does_not_grow_with_the_film(make_film, untouched, frames_in_memory):
     """Eight times as many frames hold no more of them at a time."""
-    alive = most = 0
-
-    class Counted(np.ndarray):
-        def __array_finalize__(self, source) -> None:
-            nonlocal alive, most
-            alive += 1
-            most = max(most, alive)
-
-        def __del__(self) -> None:
-            nonlocal alive
-            alive -= 1
-
-    untouched.stylize_pixels = lambda rgb: rgb.copy().view(Counted)
     held = []
     for frames in (40, 320):
-        alive = most = 0
+        frames_in_memory.reset()
         stylize(untouched, make_film("a.mp4", frames, size=(16, 16)), f"{frames}.mp4")
-        held.append(most)
+        held.append(frames_in_memory.most)
     assert held[1] <= max(16, held[0] + 4)
 
 

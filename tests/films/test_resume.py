@@ -242,28 +242,15 @@ def test_an_animation_that_fails_leaves_nothing(untouched):
     assert os.listdir() == ["a.gif"]
 
 
-def test_a_long_film_becomes_a_gif_in_bounded_memory(make_film, untouched):
+def test_a_long_film_becomes_a_gif_in_bounded_memory(make_film, untouched, frames_in_memory):
     """Eight times as many frames hold no more of them at a time, also where they become one GIF."""
-    alive = most = 0
-
-    class Counted(np.ndarray):
-        def __array_finalize__(self, source) -> None:
-            nonlocal alive, most
-            alive += 1
-            most = max(most, alive)
-
-        def __del__(self) -> None:
-            nonlocal alive
-            alive -= 1
-
-    untouched.stylize_pixels = lambda rgb: rgb.copy().view(Counted)
     held = []
     for frames in (20, 160):
-        alive = most = 0
+        frames_in_memory.reset()
         target = Path(f"{frames}.gif")
         stylize_film(untouched, make_film("a.mp4", frames, size=(16, 16)), target)
         assert probe_animation(target).frame_count == frames
-        held.append(most)
+        held.append(frames_in_memory.most)
     assert held[1] <= max(16, held[0] + 4)
 
 

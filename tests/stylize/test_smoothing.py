@@ -24,16 +24,6 @@ def build_checkpoint() -> Checkpoint:
     return checkpoint_from_network(build_network("realtime", width=4))
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def stylizer(request):
-    return Stylizer(build_checkpoint(), device="cpu", engine=request.param)
-
-
-@pytest.fixture(scope="module")
-def torch_stylizer():
-    return Stylizer(build_checkpoint(), device="cpu", engine="torch")
-
-
 def frame(seed: int, height: int = 22, width: int = 30) -> np.ndarray:
     """A frame of noise, the brighter the higher the seed."""
     return np.random.default_rng(seed).integers(40 * seed, 40 * seed + 60, (height, width, 3), dtype=np.uint8)

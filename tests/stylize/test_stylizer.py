@@ -28,16 +28,6 @@ def network() -> StyleNetwork:
     return build_network("realtime", width=4).eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def stylizer(request):
-    return Stylizer(build_checkpoint(), device="cpu", engine=request.param)
-
-
-@pytest.fixture(scope="module")
-def torch_stylizer():
-    return Stylizer(build_checkpoint(), device="cpu", engine="torch")
-
-
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
