@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Distill the compact loss network from VGG-19: this made checkpoints/loss_networks/compact.safetensors.
 
-    python scripts/distill_loss_network.py --photos photos/ --paintings a.jpg b.jpg c.jpg --output runs/compact
+    python scripts/distill_loss_network.py --photos photos/ --style-images a.jpg b.jpg c.jpg --output runs/compact
 
-Run the same command again to resume. A student that only sees photos and paintings is soon cheated: an image
+Run the same command again to resume. A student that only sees photos and style images is soon cheated: an image
 transformation network trained against it finds images that please it but not VGG. So the distillation is on-policy:
 beside the student, transformation networks (the policies) train against it, each for a style image of its own and for a
 limited time, and the images that they make are in every batch. NST_FAST_VGG19_WEIGHTS names the weights.
@@ -87,9 +87,9 @@ class Student(nn.Module):
 class Policy:
     """An image transformation network that trains against the student for one style image, for a while."""
 
-    def __init__(self, student: Student, painting: Tensor, lifetime: int, variance: dict[str, float]) -> None:
+    def __init__(self, student: Student, style_image: Tensor, lifetime: int, variance: dict[str, float]) -> None:
         self.student = student
-        self.painting = painting
+        self.style_image = style_image
         self.lifetime = lifetime
         self.variance = variance
         self.age = 0
@@ -101,7 +101,7 @@ class Policy:
         """Train one step on photos (B, 3, H, W), RGB in [0, 1]; returns them stylized, as before the step."""
         if self.age % 20 == 0:  # the student has changed
             self.student.settle_metrics()
-            self.loss = PerceptualLoss(self.student.network, self.painting, feature_variance=self.variance)
+            self.loss = PerceptualLoss(self.student.network, self.style_image, feature_variance=self.variance)
         stylized = self.network(photos)
         total, _ = self.loss(stylized, photos)
         self.network.zero_grad()
@@ -122,11 +122,11 @@ def step_all(optimizers: dict[str, torch.optim.Optimizer], learning_rate: float)
         optimizer.step()
 
 
-def disguise(painting: Tensor, generator: random.Random) -> Tensor:
-    """The painting mirrored, with its color channels exchanged, or inverted: for a loss network, another painting."""
-    painting = painting[generator.sample(range(3), 3)] if generator.random() < 0.6 else painting
-    painting = painting.flip(generator.choice([1, 2])) if generator.random() < 0.7 else painting
-    return 1 - painting if generator.random() < 0.2 else painting
+def disguise(style_image: Tensor, generator: random.Random) -> Tensor:
+    """The style image mirrored, with its colors exchanged, or inverted: for a loss network, another style image."""
+    style_image = style_image[generator.sample(range(3), 3)] if generator.random() < 0.6 else style_image
+    style_image = style_image.flip(generator.choice([1, 2])) if generator.random() < 0.7 else style_image
+    return 1 - style_image if generator.random() < 0.2 else style_image
 
 
 def disturb(pictures: Tensor, generator: torch.Generator) -> Tensor:
@@ -141,10 +141,10 @@ def disturb(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return (pictures + noise).clamp(0, 1)
 
 
-def crop(painting: Tensor, generator: torch.Generator) -> Tensor:
-    """A square of CROP pixels of a painting."""
-    top, left = (int(torch.randint(0, side - CROP + 1, (), generator=generator)) for side in painting.shape[1:])
-    return painting[:, top : top + CROP, left : left + CROP]
+def crop(style_image: Tensor, generator: torch.Generator) -> Tensor:
+    """A square of CROP pixels of a style image."""
+    top, left = (int(torch.randint(0, side - CROP + 1, (), generator=generator)) for side in style_image.shape[1:])
+    return style_image[:, top : top + CROP, left : left + CROP]
 
 
 def compare(student: Student, teacher: LossNetwork, pictures: Tensor) -> dict[str, Tensor]:
@@ -173,7 +173,7 @@ def distil(options: argparse.Namespace) -> None:
     photos = ContentImages(files, CROP * 2)
     photos.read_into_memory(os.cpu_count() or 1)
     held_out = read_held_out(held_out_files[:16])
-    paintings = [load_image(path, short_side=STYLE_SHORT_SIDE) for path in options.paintings]
+    style_images = [load_image(path, short_side=STYLE_SHORT_SIDE) for path in options.style_images]
 
     with torch.no_grad():
         activations = teacher(held_out.contiguous(memory_format=torch.channels_last), TAPS)
@@ -207,12 +207,12 @@ def distil(options: argparse.Namespace) -> None:
             stylized = []
             for number, policy in enumerate(policies):
                 if policy is None or policy.age >= policy.lifetime:
-                    as_painting = chance.random() < PHOTO_AS_PAINTING
-                    painting = batch[4] if as_painting else disguise(chance.choice(paintings), chance)
+                    as_style_image = chance.random() < PHOTO_AS_PAINTING
+                    style_image = batch[4] if as_style_image else disguise(chance.choice(style_images), chance)
                     student.settle_metrics()
                     with torch.no_grad():
                         variance = measure_feature_variance(student.network, held_out[:8].split(4), ["relu3_2"])
-                    policy = Policy(student, painting, chance.choice(LIFETIMES), dict(variance))
+                    policy = Policy(student, style_image, chance.choice(LIFETIMES), dict(variance))
                     policies[number] = policy
                 own = batch[2 * number : 2 * number + 2].contiguous(memory_format=torch.channels_last)
                 stylized += policy.stylize_and_learn(own)
@@ -221,7 +221,7 @@ def distil(options: argparse.Namespace) -> None:
                     *stylized[:3],
                     *disturb(torch.stack([stylized[3].lerp(batch[3], chance.random() ** 2), batch[1]]), generator),
                     batch[4],
-                    crop(disguise(chance.choice(paintings), chance), generator),
+                    crop(disguise(chance.choice(style_images), chance), generator),
                 ]
             ).contiguous(memory_format=torch.channels_last)
             errors = compare(student, teacher, pictures)
@@ -280,7 +280,7 @@ def main() -> None:
     """Run it; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--paintings", type=Path, nargs="+", required=True)
+    parser.add_argument("--style-images", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--learning-rate", type=float, default=4e-3)

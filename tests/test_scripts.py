@@ -112,7 +112,7 @@ def test_an_interrupted_distillation_resumes(tmp_path, photo_folder, painting, m
     monkeypatch.setattr(script, "CROP", 32)
     monkeypatch.setattr(script, "SAVE_EVERY_STEPS", 1)
     output = tmp_path / "distilled"
-    arguments = ["x", "--photos", str(photo_folder), "--paintings", str(painting), "--output", str(output)]
+    arguments = ["x", "--photos", str(photo_folder), "--style-images", str(painting), "--output", str(output)]
     monkeypatch.setattr("sys.argv", [*arguments, "--steps", "3"])
 
     save_state = script.save_state

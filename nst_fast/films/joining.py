@@ -93,7 +93,7 @@ def _read_segments(segments: list[Path], stream: Any) -> Iterator[tuple[float, i
             for packet in container.demux(video=0):
                 if packet.pts is None or packet.dts is None:
                     continue
-                # An encoder that starts anew may go back a little in the order of decoding, never in that of showing.
+                # An encoder that starts again may go back a little in the order of decoding, never in that of showing.
                 moved = 0 if last is None else max(0, last + 1 - packet.dts)
                 packet.dts += moved
                 last = packet.dts
