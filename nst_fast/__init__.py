@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nst_fast.networks.torch_network import load_network as load_network
     from nst_fast.optimization.optimize import optimize_image as optimize_image
     from nst_fast.optimization.settings import OptimizeSettings as OptimizeSettings
+    from nst_fast.stylize.look import Look as Look
     from nst_fast.stylize.stylizer import Stylizer as Stylizer
     from nst_fast.training.loop import TrainingResult as TrainingResult
     from nst_fast.training.loop import train as train
@@ -41,6 +42,7 @@ _HOMES = {
     "Checkpoint": "nst_fast.networks.checkpoint",
     "EvaluateSettings": "nst_fast.evaluation.settings",
     "FilmSettings": "nst_fast.films.film",
+    "Look": "nst_fast.stylize.look",
     "NstFastError": "nst_fast.errors",
     "OptimizeSettings": "nst_fast.optimization.settings",
     "PerceptualLoss": "nst_fast.losses.perceptual",

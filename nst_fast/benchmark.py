@@ -19,6 +19,7 @@ from nst_fast.films.pipeline import FilmProgress
 from nst_fast.films.source import probe_source
 from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo
 from nst_fast.networks.registry import describe_network
+from nst_fast.stylize.engines.engine import FilmFrame
 from nst_fast.stylize.stylizer import Stylizer
 
 # The first calls set things up: memory, and OpenVINO's compiling for a size that has come twice.
@@ -124,7 +125,7 @@ def measure_film(network_name: str, checkpoint: Checkpoint, film: Path, **settin
 def _time_smoothed_frames(stylizer: Stylizer, height: int, width: int) -> float:
     """The mean seconds for a frame of noise with smoothed statistics; several may be under way at a time."""
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    frames = [(pixels, False)] * (_WARM_UP_CALLS + 15)
+    frames = [FilmFrame(pixels, False)] * (_WARM_UP_CALLS + 15)
     times = [time.perf_counter() for _ in stylizer.for_frames(DEFAULT_SMOOTHING).stylize_frames(frames)]
     return (times[-1] - times[_WARM_UP_CALLS]) / (len(times) - 1 - _WARM_UP_CALLS)
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.losses.tones import PhotoTones
 from nst_fast.optimization.pixel_optimizer import LBFGS_HISTORY, Loss, PixelOptimizer
 from nst_fast.runs.device import choose_device
 
@@ -93,7 +94,8 @@ def main() -> None:
     photo, noise, style = torch.rand(3, 1, 3, options.size, options.size).to(device)
     loss_network = build_loss_network("vgg19", taps=[*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS], weights="random")
     variance = dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0)
-    loss = PerceptualLoss(loss_network.to(device), style[0], feature_variance=variance)
+    tones = PhotoTones(photo)
+    loss = PerceptualLoss(loss_network.to(device), style[0], feature_variance=variance, photo_tones=tones)
     target = loss.measure_content(photo)
 
     own = time_own_arithmetic(noise, 15)

@@ -22,16 +22,18 @@ import torchvision
 from textbook_network import build_textbook_network
 from torch import Tensor
 
+from nst_fast.loss_networks.network import adapt_taps
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
-from nst_fast.runs.device import choose_device
+from nst_fast.losses.tones import PhotoTones
+from nst_fast.runs.device import choose_device, has_fast_bfloat16
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.training.run import TrainingRun
 from nst_fast.training.settings import TrainSettings
 
-# Where torchvision's VGG-19 has the default taps: relu1_1, relu2_1, relu3_1, relu3_2, relu4_1.
-TAP_INDICES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 13: "relu3_2", 20: "relu4_1"}
+# Where torchvision's VGG-19 has the default taps: relu1_1, relu2_1, relu3_1, relu3_2, relu4_1, relu4_2.
+TAP_INDICES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 13: "relu3_2", 20: "relu4_1", 22: "relu4_2"}
 
 
 class TextbookStep:
@@ -77,15 +79,21 @@ class TextbookStep:
 
 
 def build_our_step(
-    network: str, loss_name: str, style_image: Tensor, device: torch.device, precision: str, folder: Path
+    network: str, loss_name: str, style_image: Tensor, photos: Tensor, precision: str, folder: Path
 ) -> TrainingRun:
-    """What `nst-fast train` builds."""
-    taps = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
-    loss_network = build_loss_network(loss_name, taps=taps, weights="random").to(device)
-    loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    variance = dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0)
+    """What `nst-fast train` builds, on the device of the photos."""
+    device = photos.device
     settings = TrainSettings.build(preset=None, style="", content="", network=network, precision=precision)
-    loss = PerceptualLoss(loss_network, style_image.to(device), settings.loss, feature_variance=variance)
+    of_loss = adapt_taps(settings.loss, loss_name)
+    taps = [*of_loss.content_taps, *of_loss.style_taps]
+    loss_network = build_loss_network(loss_name, taps=taps, weights="random").to(device)
+    if precision == "auto" and device.type == "cpu" and has_fast_bfloat16():
+        loss_network.autocast_type = torch.bfloat16
+    loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    variance = dict.fromkeys(of_loss.content_taps, 1.0)
+    loss = PerceptualLoss(
+        loss_network, style_image.to(device), of_loss, feature_variance=variance, photo_tones=PhotoTones(photos)
+    )
     return TrainingRun(settings, loss, SavedRun(folder, {}), device=device)
 
 
@@ -107,7 +115,7 @@ def main() -> None:
     photos = torch.rand(options.batch, 3, options.size, options.size, generator=generator).to(device)
     with tempfile.TemporaryDirectory() as folder:
         ours, compact = (
-            build_our_step(options.network, loss_name, style_image, device, options.precision, Path(folder))
+            build_our_step(options.network, loss_name, style_image, photos, options.precision, Path(folder))
             for loss_name in ("vgg19", "compact")
         )
         textbook = TextbookStep(options.network, style_image, device)

@@ -3,11 +3,12 @@
 
     python scripts/compare_random_weights.py --content photo.jpg --style painting.jpg
 
-Style: the style alone from noise, judged by the trained VGG-19 (the share of the style that is missing).
+Style: the style alone from noise, judged by the trained VGG-19 (the share of its Gram matrices that is missing).
 Content: the photo from `relu3_2` alone, from noise, as the signal-to-noise ratio of its pixels.
 """
 
 import argparse
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
@@ -17,11 +18,13 @@ import torch
 from nst_fast.data.images import load_image
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
+from nst_fast.losses.settings import LossSettings
 from nst_fast.optimization.optimize import optimize_image
 from nst_fast.optimization.settings import OptimizeSettings
 from nst_fast.settings.networks import LossNetworkSettings
 
+# Style and content alone, since tones would help a loss network that knows nothing.
+LOSS = LossSettings(style_statistic="gram", tone_weight=0.0, content_taps={"relu3_2": 1.0})
 TRAINED = os.environ.get("NST_FAST_VGG19_WEIGHTS", "imagenet")
 NETWORKS = {
     ("trained", "max"): LossNetworkSettings(weights=TRAINED),
@@ -41,15 +44,18 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    judge = build_loss_network("vgg19", taps=[*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS], weights=TRAINED)
+    judge = build_loss_network("vgg19", taps=[*LOSS.content_taps, *LOSS.style_taps], weights=TRAINED)
     style = load_image(options.style, short_side=options.short_side)
-    loss = PerceptualLoss(judge, style, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0))
+    loss = PerceptualLoss(judge, style, LOSS, feature_variance=dict.fromkeys(LOSS.content_taps, 1.0))
     photo = load_image(options.content, short_side=options.short_side)
     print("| weights | pooling | style alone, from noise | photo from `relu3_2` alone |\n| --- | --- | --- | --- |")
     for (weights, pooling), network in NETWORKS.items():
         styles, contents = [], []
         for seed in range(options.seeds):
-            parts = {"style": LossSettings(content_weight=0.0), "content": LossSettings(style_strength=0.0)}
+            parts = {
+                "style": dataclasses.replace(LOSS, content_weight=0.0),
+                "content": dataclasses.replace(LOSS, style_strength=0.0),
+            }
             stylized = {}
             for part, loss_settings in parts.items():
                 with tempfile.TemporaryDirectory() as folder:

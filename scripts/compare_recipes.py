@@ -4,8 +4,8 @@
     python scripts/compare_recipes.py --style starry_night.jpg --content photos/ --init wave \\
         [--optimizer adam] [NAME ...]
 
-All results are measured alike, by VGG-19 on held-out photos: relu1_1, relu2_1, relu3_1 and relu4_1 against the style
-image at 384 pixels, content at relu3_2. The trainings are short (300 steps of two crops of 128 pixels, unless the name
+All results are measured alike, by VGG-19 on held-out photos and with the default loss, against the style image at 384
+pixels. The trainings are short (300 steps of two crops of 128 pixels, unless the name
 says otherwise), so they show what learns faster. What wins after hours may be something else. Run the same command
 again to resume.
 """
@@ -35,8 +35,12 @@ ALL_HELD_OUT_PHOTOS, HELD_OUT_PHOTOS = 64, 32
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "content relu2_2": {"content_taps": {"relu2_2": 1.0}},
-    "content relu3_3": {"content_taps": {"relu3_3": 1.0}},
+    "content relu3_2": {"content_taps": {"relu3_2": 1.0}},
     "content relu4_2": {"content_taps": {"relu4_2": 1.0}},
+    "Gram matrices": {"style_statistic": "gram"},
+    "no bands": {"band_share": 0.0},
+    "no tones": {"tone_weight": 0.0},
+    "no temporal loss": {"temporal_weight": 0.0},
     "style relu1_2 to relu4_2": {"style_taps": dict.fromkeys(("relu1_2", "relu2_2", "relu3_2", "relu4_2"), 1.0)},
     "style down to relu5_1": {"style_taps": {**DEFAULT_STYLE_TAPS, "relu5_1": 1.0}},
     "style image at 256 px": {"style_short_side": 256},
@@ -80,7 +84,7 @@ def main() -> None:
     _, held_out_files = hold_out_photos(list_photos(options.content), options.content, ALL_HELD_OUT_PHOTOS)
     photos = read_held_out(held_out_files[:HELD_OUT_PHOTOS])
     loss = build_relative_loss(judge, load_image(options.style, short_side=384), photos)
-    print("| what is different | seconds | style | content | 20 * style + content |\n| --- | --- | --- | --- | --- |")
+    print("| what is different | seconds | style | content | tone | total |\n| --- | --- | --- | --- | --- | --- |")
     for name in options.names or VARIANTS:
         changes = {
             "steps": STEPS,
@@ -106,8 +110,8 @@ def main() -> None:
         result = train(settings)
         seconds = time.monotonic() - began
         terms = measure_losses(load_network(result.checkpoint), loss, photos)
-        style, content = terms["style"], terms["content"]
-        print(f"| {name} | {seconds:.0f} | {style:.3f} | {content:.2f} | {20 * style + content:.2f} |", flush=True)
+        figures = f"{terms['style']:.3f} | {terms['content']:.2f} | {terms['tone']:.3f} | {terms['total']:.2f}"
+        print(f"| {name} | {seconds:.0f} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ from nst_fast.data.images import load_image
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.files.interruption import Interruption
-from nst_fast.loss_networks.network import LossNetwork, list_taps
+from nst_fast.loss_networks.network import LossNetwork, adapt_taps, list_taps
 from nst_fast.loss_networks.weights import build_loss_network, list_parameters
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.settings import LossSettings
 from nst_fast.losses.style import gram_matrix
+from nst_fast.losses.tones import PhotoTones
 from nst_fast.networks.torch_network import build_network
 from nst_fast.runs.state import check_identity, load_state, restore_parts, save_state
 from nst_fast.training.ema import WeightAverage
@@ -39,6 +41,7 @@ from nst_fast.training.optimizers import build_optimizers
 from nst_fast.training.schedule import learning_rate_at
 
 TAPS = list_taps("compact")
+LOSS = adapt_taps(LossSettings(), "compact")  # of the policies
 # A network that is trained with the student cheats it most at the deep taps.
 WEIGHTS = {"relu1_1": 0.5, "relu2_1": 1.0, "relu3_1": 2.0, "relu3_2": 1.0, "relu4_1": 3.0}
 CROP = 128
@@ -87,11 +90,14 @@ class Student(nn.Module):
 class Policy:
     """An image transformation network that trains against the student for one style image, for a while."""
 
-    def __init__(self, student: Student, style_image: Tensor, lifetime: int, variance: dict[str, float]) -> None:
+    def __init__(
+        self, student: Student, style_image: Tensor, lifetime: int, variance: dict[str, float], tones: PhotoTones
+    ) -> None:
         self.student = student
         self.style_image = style_image
         self.lifetime = lifetime
         self.variance = variance
+        self.tones = tones
         self.age = 0
         self.network = build_network("realtime", width=32).to(memory_format=torch.channels_last)
         self.optimizers = build_optimizers(self.network.parameters(), "muon", POLICY_LEARNING_RATE)
@@ -101,7 +107,9 @@ class Policy:
         """Train one step on photos (B, 3, H, W), RGB in [0, 1]; returns them stylized, as before the step."""
         if self.age % 20 == 0:  # the student has changed
             self.student.settle_metrics()
-            self.loss = PerceptualLoss(self.student.network, self.style_image, feature_variance=self.variance)
+            self.loss = PerceptualLoss(
+                self.student.network, self.style_image, LOSS, feature_variance=self.variance, photo_tones=self.tones
+            )
         stylized = self.network(photos)
         total, _ = self.loss(stylized, photos)
         self.network.zero_grad()
@@ -173,6 +181,7 @@ def distil(options: argparse.Namespace) -> None:
     photos = ContentImages(files, CROP * 2)
     photos.read_into_memory(os.cpu_count() or 1)
     held_out = read_held_out(held_out_files[:16])
+    tones = PhotoTones(held_out)
     style_images = [load_image(path, short_side=STYLE_SHORT_SIDE) for path in options.style_images]
 
     with torch.no_grad():
@@ -211,8 +220,8 @@ def distil(options: argparse.Namespace) -> None:
                     style_image = batch[4] if as_style_image else disguise(chance.choice(style_images), chance)
                     student.settle_metrics()
                     with torch.no_grad():
-                        variance = measure_feature_variance(student.network, held_out[:8].split(4), ["relu3_2"])
-                    policy = Policy(student, style_image, chance.choice(LIFETIMES), dict(variance))
+                        variance = measure_feature_variance(student.network, held_out[:8].split(4), LOSS.content_taps)
+                    policy = Policy(student, style_image, chance.choice(LIFETIMES), dict(variance), tones)
                     policies[number] = policy
                 own = batch[2 * number : 2 * number + 2].contiguous(memory_format=torch.channels_last)
                 stylized += policy.stylize_and_learn(own)

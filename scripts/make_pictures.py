@@ -2,6 +2,7 @@
 """Make the figures of the README and docs/: with the shipped networks, with given networks, or by optimization.
 
     python scripts/make_pictures.py gallery --long-side 220
+    python scripts/make_pictures.py blends --long-side 240
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
     python scripts/make_pictures.py input_noise 0=NONE.safetensors 0.016=SOME.safetensors 0.032=MUCH.safetensors
     python scripts/make_pictures.py compact vgg19=wave compact=COMPACT.safetensors
@@ -38,6 +39,8 @@ PHOTOS = ROOT / "docs" / "examples" / "photos"
 PICTURES = ROOT / "docs" / "pictures"
 GALLERY_PHOTOS = ("china", "astronaut", "chelsea", "coffee", "flower", "rocket")
 RANDOM_WEIGHTS_PHOTO = "china"
+BLENDS_PHOTO = "astronaut"
+BLENDED = ("wave", "the_scream")
 # figure -> the photo, and the setting that differs between the networks
 COMPARISONS = {
     "strengths": ("china", "style_strength"),
@@ -54,16 +57,36 @@ def load_photo(name: str, long_side: int) -> np.ndarray:
 
 
 def make_gallery(long_side: int) -> np.ndarray:
-    """Draw the bundled photos and, below them, a row for each shipped network."""
+    """Draw the bundled photos and, below them, each shipped style image and what its network makes of them."""
     # Crop the bottom, so that all have the same shape.
     photos = [load_photo(name, long_side)[: long_side * 2 // 3] for name in GALLERY_PHOTOS]
-    rows = [[("photo" if number == 0 else "", photo) for number, photo in enumerate(photos)]]
-    for name in list_shipped_checkpoints():
+    blank = np.full((*photos[0].shape[:2], 3), 255, np.uint8)
+    rows = [[("", blank), *((name, photo) for name, photo in zip(GALLERY_PHOTOS, photos, strict=True))]]
+    for name in [name for name in list_shipped_checkpoints() if not name.endswith("_johnson")]:
         stylizer = Stylizer(name)
-        rows.append(
-            [(name if number == 0 else "", stylizer.stylize_pixels(photo)) for number, photo in enumerate(photos)]
-        )
+        thumbnail = fit(read_picture(ROOT / "docs" / "style_images" / f"{name}.jpg").rgb, *photos[0].shape[:2])
+        rows.append([(name, thumbnail), *(("", stylizer.stylize_pixels(photo)) for photo in photos)])
     return draw_sheet(rows)
+
+
+def fit(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image scaled to fit into a white area of this size."""
+    scale = min(height / image.shape[0], width / image.shape[1])
+    small = resize_pixels(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
+    area = np.full((height, width, 3), 255, np.uint8)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    area[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return area
+
+
+def make_blends(long_side: int) -> np.ndarray:
+    """Draw a photo on the way from one style to another."""
+    photo = load_photo(BLENDS_PHOTO, long_side)
+    shares = [(1, 0), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0, 1)]
+    styles = [
+        ",".join(f"{name}:{share:g}" for name, share in zip(BLENDED, pair, strict=True) if share) for pair in shares
+    ]
+    return draw_sheet([[(style, Stylizer(style).stylize_pixels(photo)) for style in styles]])
 
 
 def make_comparison(photo_name: str, setting: str, labeled: list[str], long_side: int) -> np.ndarray:
@@ -112,12 +135,14 @@ def make_random_weights(long_side: int) -> np.ndarray:
 def main() -> None:
     """Make one of the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("gallery", *COMPARISONS, "random_weights"))
+    parser.add_argument("which", choices=("gallery", "blends", *COMPARISONS, "random_weights"))
     parser.add_argument("checkpoints", nargs="*", metavar="VALUE=CHECKPOINT")
     parser.add_argument("--long-side", type=int, default=400, help="pixels of each image (default: 400)")
     options = parser.parse_args()
     if options.which == "gallery":
         sheet = make_gallery(options.long_side)
+    elif options.which == "blends":
+        sheet = make_blends(options.long_side)
     elif options.which == "random_weights":
         sheet = make_random_weights(options.long_side)
     else:

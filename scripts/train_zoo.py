@@ -1,64 +1,66 @@
 #!/usr/bin/env python3
-"""Train the shipped networks again, one after the other: python scripts/train_zoo.py STYLES PHOTOS [NAME ...]
+"""Make the styles anew: python scripts/train_zoo.py STYLES PHOTOS [NAME ...]
 
-STYLES holds NAME.jpg for each style image, PHOTOS some 1,300 natural photos with a short side of 288 pixels or more.
-The first network of an architecture starts from random weights, the others start from the first and take most steps
-with the compact loss network, in minutes. All have one style_strength.
+STYLES holds the style images as FILE.jpg, see ARTWORKS, also in subfolders; PHOTOS some 1,300 natural photos with a
+short side of 288 pixels or more. With --codes, the predictor reads each style off its image, which takes seconds:
 
-Two networks were trained again when the loss against grid artifacts was added, because they had the worst. The others
-are older than that loss.
+- `checkpoints/base/codes.safetensors` gets the codes of the styles that have networks of their own, for blends;
+- `checkpoints/NAME.safetensors` becomes the code of a style that has none;
+- `docs/style_images` gets thumbnails.
 
-Finished networks are skipped, and interrupted ones resumed, so you can run the same command again and again. A finished
-network is copied into checkpoints/. NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the
-download. On a GPU the settings are those of preset=full, and every network starts from random weights.
+Without it, a network is trained for each style by one recipe, `preset=laptop`, from the base network. The networks
+appear as runs/zoo/NAME/NAME.safetensors. Finished ones are skipped, and interrupted ones resumed, so you can run the
+same command again and again. NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download.
+On a GPU the settings are those of preset=full. The shipped networks are older, see checkpoints/README.md.
 """
 
 import argparse
 import dataclasses
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import safetensors.numpy
 import torch
+from PIL import Image
+
+from nst_fast.files.atomic import replace_atomically
+from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
+from nst_fast.networks.description import STEERING
+from nst_fast.stylize.style_image import predict_style
+from nst_fast.stylize.styles import CODES_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@dataclasses.dataclass(frozen=True)
-class Artwork:
-    """What a checkpoint says about its style image."""
+class Artwork(NamedTuple):
+    """A style image: what its checkpoint says about it, its file name, and whether a network of its own is shipped."""
 
     title: str
     artist: str
     year: int
+    file: str
+    has_network: bool = False
 
 
+# The first six are also found elsewhere; the others are numbered as in the collection of the Art Institute of Chicago.
 ARTWORKS = {
-    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831),
-    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889),
-    "the_scream": Artwork("The Scream", "Edvard Munch", 1893),
-    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913),
-    "udnie": Artwork("Udnie", "Francis Picabia", 1913),
-    "the_shipwreck_of_the_minotaur": Artwork("The Shipwreck of the Minotaur", "J. M. W. Turner", 1810),
-}
-
-FIRST = "wave"
-REALTIME = ("preset=laptop",)
-FROM_FIRST = (*REALTIME, "steps=1150", "compact_share=0.609", f"init={FIRST}")
-# For those that are older than the loss against grid artifacts.
-NO_GRID_LOSS = "grid_weight=0"
-JOHNSON = ("preset=laptop", "network=johnson")
-# Name of the checkpoint -> style image, and the settings on a CPU.
-NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    FIRST: (FIRST, (*REALTIME, "steps=1400", "compact_share=0", NO_GRID_LOSS)),
-    **{name: (name, FROM_FIRST) for name in ("starry_night", "the_shipwreck_of_the_minotaur")},
-    **{name: (name, (*FROM_FIRST, NO_GRID_LOSS)) for name in ("the_scream", "composition_vii", "udnie")},
-    f"{FIRST}_johnson": (FIRST, (*JOHNSON, "steps=1500", "compact_share=0.7", NO_GRID_LOSS)),
-    "the_scream_johnson": (
-        "the_scream",
-        (*JOHNSON, "steps=700", "compact_share=0.6", NO_GRID_LOSS, f"init={FIRST}_johnson"),
+    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831, "wave", True),
+    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889, "starry_night", True),
+    "the_scream": Artwork("The Scream", "Edvard Munch", 1893, "the_scream", True),
+    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913, "composition_vii", True),
+    "udnie": Artwork("Udnie", "Francis Picabia", 1913, "udnie", True),
+    "the_shipwreck_of_the_minotaur": Artwork(
+        "The Shipwreck of the Minotaur", "J. M. W. Turner", 1810, "the_shipwreck_of_the_minotaur", True
     ),
+    "cliff_walk": Artwork("Cliff Walk at Pourville", "Claude Monet", 1882, "14620"),
+    "grande_jatte": Artwork("Oil Sketch for “La Grande Jatte”", "Georges Seurat", 1884, "61616"),
+    "chrysanthemums": Artwork("Chrysanthemums", "Pierre-Auguste Renoir", 1882, "16617"),
+    "arlesiennes": Artwork("Arlésiennes (Mistral)", "Paul Gauguin", 1888, "19339"),
+    "saint_george": Artwork("Saint George and the Dragon", "Bernat Martorell", 1435, "15468"),
+    "ballet_dancers": Artwork("Ballet Dancers", "Henri de Toulouse-Lautrec", 1886, "9148"),
 }
 
 
@@ -67,33 +69,70 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("styles", type=Path, metavar="STYLES")
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}; default: all")
-    options = parser.parse_args()
-    if unknown := set(options.names) - NETWORKS.keys():
-        parser.error(f"{', '.join(sorted(unknown))}: not a shipped network; there are {', '.join(NETWORKS)}")
-    for name, (style, settings) in NETWORKS.items():
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ARTWORKS)}; default: all")
+    parser.add_argument("--codes", action="store_true", help="predict the styles and train nothing")
+    options = parser.parse_intermixed_args()
+    if unknown := set(options.names) - ARTWORKS.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: not a shipped network; there are {', '.join(ARTWORKS)}")
+    for name, artwork in ARTWORKS.items():
         if options.names and name not in options.names:
             continue
-        if torch.cuda.is_available():
-            settings = ("preset=full", *(s for s in settings if s.startswith("network=")))
-        about = ARTWORKS[style]
-        run = ROOT / "runs" / "zoo" / name
-        command = [
-            str(Path(sys.executable).with_name("nst-fast")),
-            "train",
-            f"style={options.styles / style}.jpg",
-            f"content={options.photos}",
-            f"output={run}",
-            f"name={name}",
-            f"title={about.title}",
-            f"artist={about.artist}",
-            f"year={about.year}",
-            *settings,
-        ]
-        print(f"{name}: {' '.join(settings)}", flush=True)
-        if code := subprocess.run(command).returncode:
-            sys.exit(code)
-        shutil.copy2(run / f"{name}.safetensors", ROOT / "checkpoints")
+        found = sorted(options.styles.rglob(f"{artwork.file}.jpg"))
+        if not found:
+            parser.error(f"there is no {artwork.file}.jpg in {options.styles}")
+        if options.codes:
+            keep_thumbnail(name, found[0])
+            keep_code(name, artwork, found[0])
+        else:
+            recipe = "preset=full" if torch.cuda.is_available() else "preset=laptop"
+            train(name, artwork, found[0], options.photos, recipe)
+
+
+def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: str) -> None:
+    """Train one network in runs/zoo/NAME."""
+    run = ROOT / "runs" / "zoo" / name
+    command = [
+        str(Path(sys.executable).with_name("nst-fast")),
+        "train",
+        f"style={style}",
+        f"content={photos}",
+        f"output={run}",
+        f"name={name}",
+        f"title={artwork.title}",
+        f"artist={artwork.artist}",
+        f"year={artwork.year}",
+        "init=base",
+        recipe,
+    ]
+    print(f"{name}: {recipe}", flush=True)
+    if code := subprocess.run(command).returncode:
+        sys.exit(code)
+
+
+def keep_thumbnail(name: str, style: Path) -> None:
+    """Write a style image with a long side of 256 px."""
+    folder = ROOT / "docs" / "style_images"
+    folder.mkdir(exist_ok=True)
+    with Image.open(style) as image:
+        image.thumbnail((256, 256))
+        image.convert("RGB").save(folder / f"{name}.jpg", quality=85)
+
+
+def keep_code(name: str, artwork: Artwork, style: Path) -> None:
+    """Keep the predicted code of a style: as a checkpoint of its own, or among the codes."""
+    checkpoint = predict_style(style)
+    if not artwork.has_network:
+        about = {"name": name, "title": artwork.title, "artist": artwork.artist, "year": artwork.year}
+        checkpoint = dataclasses.replace(checkpoint, info=CheckpointInfo(style=about))
+        path = ROOT / "checkpoints" / f"{name}.safetensors"
+        save_checkpoint(path, checkpoint, dtype="fp16", without_shared=True)
+        return
+    file = ROOT / "checkpoints" / "base" / CODES_FILE
+    codes = safetensors.numpy.load_file(file) if file.is_file() else {}
+    codes[name] = checkpoint.weights[STEERING].astype(np.float16)
+    data = safetensors.numpy.save(dict(sorted(codes.items())))
+    with replace_atomically(file) as temporary:
+        temporary.write_bytes(data)
 
 
 if __name__ == "__main__":

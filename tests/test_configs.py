@@ -90,6 +90,12 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "loss_network.pooling": "max",
         "loss_network.input_normalization": None,
         "loss.scaling": "johnson",
+        "code_share": 0.1,  # only where training starts from the base network
+        "network.adjustable": False,
+        "temporal_weight": 0.0,
+        "loss.style_statistic": None,  # by the scaling: Gram matrices
+        "loss.tone_weight": None,  # by the scaling: 0
+        "loss.band_share": 0.7,  # only of moments
         "loss.content_taps": {"relu3_3": 1.0},
         "loss.style_taps": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},
         "loss.content_weight": 1.0,

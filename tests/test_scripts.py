@@ -14,11 +14,12 @@ import yaml
 
 from nst_fast.loss_networks.network import LossNetwork, list_convolutions
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.networks.checkpoint import load_checkpoint
+from nst_fast.networks.checkpoint import load_base, load_checkpoint
 from nst_fast.networks.checkpoint_header import list_shipped_checkpoints
 from nst_fast.networks.registry import NETWORKS
 from nst_fast.networks.torch_network import build_network
 from nst_fast.runs.state import load_state
+from nst_fast.stylize.styles import load_code
 
 ROOT = Path(__file__).resolve().parent.parent
 # The others are modules that scripts import, and the build hook, which tests/test_docs.py tests.
@@ -77,22 +78,23 @@ def test_the_citation_names_this_version():
 
 
 def test_the_zoo_is_what_is_shipped():
-    """The script trains exactly the shipped networks, each checkpoint names its artwork, and their page lists them."""
+    """The script knows exactly the shipped styles. Each names its artwork, can be blended by its code, and has a
+    thumbnail of its style image and a row in the table.
+    """
     zoo = importlib.import_module("train_zoo")
     shipped = list_shipped_checkpoints()
-    assert zoo.NETWORKS.keys() == shipped.keys()
+    assert zoo.ARTWORKS.keys() == {name.removesuffix("_johnson") for name in shipped}
     page = (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8")
-    for name, (artwork, settings) in zoo.NETWORKS.items():
-        checkpoint = load_checkpoint(shipped[name])
-        about = zoo.ARTWORKS[artwork]
-        assert checkpoint.info.style == {
-            "name": name,
-            "title": about.title,
-            "artist": about.artist,
-            "year": about.year,
-        }
-        assert f"steps={checkpoint.info.training['steps']}" in settings
-        assert page.count(f"\n| `{name}` |") == 2, "the tables of figures and of settings"
+    for name, file in shipped.items():
+        artwork = zoo.ARTWORKS[name.removesuffix("_johnson")]
+        checkpoint = load_checkpoint(file)
+        about = {"name": name, "title": artwork.title, "artist": artwork.artist, "year": artwork.year}
+        assert checkpoint.info.style == about
+        assert page.count(f"\n| `{name}` |") == (2 if artwork.has_network else 1)
+    for name, artwork in zoo.ARTWORKS.items():
+        code = load_code(name) if artwork.has_network else load_checkpoint(name)
+        assert code.shared_digest == load_base().shared_digest
+        assert (ROOT / "docs" / "style_images" / f"{name}.jpg").is_file()
     size = sum(file.stat().st_size for file in (ROOT / "checkpoints").rglob("*") if file.is_file())
     assert size < 12e6
 

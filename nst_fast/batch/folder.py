@@ -1,11 +1,13 @@
 """Many picture files: reading, stylizing and writing them at the same time."""
 
 import errno
+import functools
 import os
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +17,10 @@ from nst_fast.errors import ImageError, OutputError
 from nst_fast.files.claims import Claim, claim
 from nst_fast.media.opening import count_pixels
 from nst_fast.media.pictures import Picture, read_picture, write_picture
+from nst_fast.stylize.look import write_note
 from nst_fast.stylize.stylizer import Stylizer
+
+_Save = Callable[[Path, Picture], None]
 
 # Pictures that wait in memory on either side of the network; one would do if all files had the same size.
 _WAITING = 2
@@ -48,6 +53,7 @@ def stylize_files(
     jpeg_quality: int = 95,
     keep_existing: bool = False,
     batch_size: int | None = None,
+    metadata: bool = True,
 ) -> Generator[Outcome, None, None]:
     """Stylize picture files; yields the outcome of each, in order, once its file is written.
 
@@ -62,6 +68,7 @@ def stylize_files(
         keep_existing: leave alone what has been written since the items were planned; False replaces it.
         batch_size: most pictures of one size that are stylized at once. None: 8 on a GPU, elsewhere 1, since there a
             batch is no faster and takes more memory.
+        metadata: write into each file how it was made: style and look.
 
     Raises:
         OutputError: the disk is full or cannot be written to, so every other file would fail too.
@@ -73,6 +80,8 @@ def stylize_files(
     most_waiting = max(_WAITING, threads, batch_size)
     reader, writer = ThreadPoolExecutor(threads, "read-pictures"), ThreadPoolExecutor(threads, "write-pictures")
     queue = _ReadQueue(items, reader, keep_existing)
+    note = write_note(stylizer.style_name, stylizer.look) if metadata else None
+    save = functools.partial(write_picture, jpeg_quality=jpeg_quality, note=note)
     writing: deque[_Job] = deque()
     try:
         queue.read_ahead(most_waiting, writing)
@@ -81,7 +90,7 @@ def stylize_files(
                 jobs = queue.take_batch(batch_size if size is None else 1)
                 writing += jobs  # before they are stylized, so that their claims are released whatever happens
                 queue.read_ahead(most_waiting, writing)
-                _stylize(stylizer, jobs, writer, size, jpeg_quality)
+                _stylize(stylizer, jobs, writer, size, save)
             while writing and (not queue.reading or len(writing) > most_waiting or writing[0].written.done()):
                 yield _finish(writing.popleft())
             queue.read_ahead(most_waiting, writing)
@@ -176,20 +185,18 @@ def _shape_if_read(job: _Job, *, wait: bool) -> tuple[int, ...] | None:
     return picture.rgb.shape if picture.alpha is None and picture.frame_count == 1 else None
 
 
-def _stylize(
-    stylizer: Stylizer, jobs: list[_Job], writer: ThreadPoolExecutor, size: int | None, jpeg_quality: int
-) -> None:
-    """Stylize pictures, several only if they are of one size, and pass them on to be written."""
+def _stylize(stylizer: Stylizer, jobs: list[_Job], writer: ThreadPoolExecutor, size: int | None, save: _Save) -> None:
+    """Stylize pictures, several only if they are of one size, and pass them on to be written by `save`."""
     if len(jobs) > 1:
         pictures = [job.read.result() for job in jobs if job.read is not None]
         try:
             stylized = stylizer.stylize_pixels(np.stack([picture.rgb for picture in pictures]))
         except ImageError:  # too large for the memory together; perhaps not one by one
             for job in jobs:
-                _stylize(stylizer, [job], writer, size, jpeg_quality)
+                _stylize(stylizer, [job], writer, size, save)
             return
         for job, rgb in zip(jobs, stylized, strict=True):
-            job.written = writer.submit(_write, job.item, Picture(rgb), jpeg_quality)
+            job.written = writer.submit(_write, job.item, Picture(rgb), save)
         return
     (job,) = jobs
     if job.read is None:
@@ -200,20 +207,20 @@ def _stylize(
     except ImageError as error:
         job.written.set_exception(error)
         return
-    note = ""
+    message = ""
     if picture.frame_count > 1:
-        note = f"{job.item.source} has {picture.frame_count} frames; the first one was stylized"
+        message = f"{job.item.source} has {picture.frame_count} frames; the first one was stylized"
     try:
         result = stylizer.stylize_picture(picture, size=size)
     except ImageError as error:
         job.written.set_exception(ImageError(f"{job.item.source}: {error}"))
         return
-    job.written = writer.submit(_write, job.item, result, jpeg_quality, note)
+    job.written = writer.submit(_write, job.item, result, save, message)
 
 
-def _write(item: BatchItem, stylized: Picture, jpeg_quality: int, note: str = "") -> str:
-    write_picture(item.target, stylized, jpeg_quality=jpeg_quality)
-    return note
+def _write(item: BatchItem, stylized: Picture, save: _Save, message: str = "") -> str:
+    save(item.target, stylized)
+    return message
 
 
 def _finish(job: _Job) -> Outcome:

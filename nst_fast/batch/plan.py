@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_fast.batch.numbered import is_finished, names_sequence, writes_over_itself
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.media.animations import is_animated
 from nst_fast.media.film_formats import ANIMATION_SUFFIXES, FILM_SUFFIXES, WRITABLE_FILMS, is_film
 from nst_fast.media.listing import find_images
 from nst_fast.media.opening import IMAGE_SUFFIXES
+from nst_fast.media.sequences import find_numbers
 
 DEFAULT_OUTPUT = Path("stylized")
 
@@ -30,7 +32,8 @@ class BatchItem:
     """A photo or a film, and the file that its output goes to.
 
     Attributes:
-        animated: whether all frames are stylized: those of a film, or of an animated GIF or WebP.
+        source, target: files, or numbered pictures such as frames/%05d.png.
+        animated: whether all frames are stylized: those of a film, of an animated GIF or WebP, or of numbered pictures.
     """
 
     source: Path
@@ -69,10 +72,11 @@ def plan_batch(
     cannot be written become .mp4. An animated GIF or WebP stays animated, unless `image_format` is one of still images.
 
     Args:
-        inputs: photos, films, and folders, which are searched with everything below them. A file given twice counts
-            once. The output folder is not searched, nor `stylized` if `output` is None.
-        output: a folder; or, for a single photo or film, a file if it has the suffix of an image or film format. None:
-            stylized/STYLE_NAME in the current folder.
+        inputs: photos, films, numbered pictures (frames/%05d.png, which become FOLDER/frames/%05d.png), and folders,
+            which are searched with everything below them. A file given twice counts once. The output folder is not
+            searched, nor `stylized` if `output` is None.
+        output: a folder; or, for a single photo or film, a file if it has the suffix of an image or film format, or
+            numbered pictures for a film. None: stylized/STYLE_NAME in the current folder.
         style_name: names the default output folder.
         image_format: png, jpg, ... for all photos; mp4, webm, ... for all films and animations; gif or webp for photos
             and animations. None: as each.
@@ -108,19 +112,22 @@ def plan_batch(
         if not 1 <= number <= count:
             raise SettingError(f"shard {number}/{count} does not exist; give 1/{count} to {count}/{count}")
         items = items[number - 1 :: count]
-    skipped = [] if overwrite else [item for item in items if os.path.lexists(item.target)]
+    skipped = [] if overwrite else [item for item in items if is_finished(item.source, item.target)]
     done = {item.target for item in skipped}
     return BatchPlan([item for item in items if item.target not in done], skipped, folder)
 
 
 def _plan_single(source: Path, target: Path) -> BatchItem:
-    film, suffix = is_film(source.suffix), target.suffix.lower()
-    holds_frames = suffix in WRITABLE_FILMS | ANIMATION_SUFFIXES
+    film, suffix = is_film(source.suffix) or names_sequence(source), target.suffix.lower()
+    holds_frames = suffix in WRITABLE_FILMS | ANIMATION_SUFFIXES or names_sequence(target)
     if film and not holds_frames:
         allowed = " ".join(sorted(WRITABLE_FILMS | ANIMATION_SUFFIXES))
-        raise SettingError(f"{source} is a film and cannot become {target.name}; give an output in one of {allowed}")
+        raise SettingError(
+            f"{source} is a film and cannot become {target.name}; give an output in one of {allowed}, "
+            f"or numbered pictures such as %05d.png"
+        )
     animated = film or (holds_frames and _is_animation(source))
-    if suffix in FILM_SUFFIXES and not animated:
+    if (suffix in FILM_SUFFIXES or names_sequence(target)) and not animated:
         raise SettingError(f"{source} is a still picture and cannot become {target.name}; give an output such as .png")
     return BatchItem(source, target, animated)
 
@@ -128,6 +135,10 @@ def _plan_single(source: Path, target: Path) -> BatchItem:
 def _plan_one(source: Path, folder: Path, relative: Path, suffix: str | None) -> BatchItem:
     """One of several files; a format that does not concern it leaves its own suffix."""
     own = source.suffix.lower()
+    if names_sequence(source):
+        if suffix in WRITABLE_FILMS | ANIMATION_SUFFIXES:
+            return BatchItem(source, folder / f"{relative.parent.name or 'frames'}{suffix}", animated=True)
+        return BatchItem(source, folder / _renamed(relative, suffix), animated=True)
     if is_film(own):
         kept = relative.suffix if own in WRITABLE_FILMS else ".mp4"
         name = relative.stem + (suffix if suffix in WRITABLE_FILMS else kept)
@@ -163,6 +174,9 @@ def _find_files(inputs: Sequence[Path], outputs: list[Path]) -> list[tuple[Path,
             pairs = [(path, path.relative_to(given)) for path in paths if not _lies_in(path, below)]
         elif os.path.lexists(given):
             pairs = [(given, Path(given.name))]
+        elif names_sequence(given):
+            find_numbers(given)  # says what is wrong where there are none
+            pairs = [(given, Path(given.absolute().parent.name, given.name))]
         else:
             raise ImageError(f"{given} does not exist; check the path")
         for source, relative in pairs:
@@ -194,7 +208,9 @@ def _check_targets(items: list[BatchItem]) -> list[BatchItem]:
     same_file = _choose_name_comparison(items)
     by_target: dict[str, BatchItem] = {}
     for item in items:
-        if os.path.exists(item.target) and _identity(item.target) in inputs:
+        if writes_over_itself(item.source, item.target) or (
+            os.path.exists(item.target) and _identity(item.target) in inputs
+        ):
             raise SettingError(f"{item.target} is an input and would be overwritten; give another output")
         first = by_target.setdefault(same_file(os.path.abspath(item.target)), item)
         if _identity(first.source) != _identity(item.source):

@@ -15,6 +15,7 @@ _EXAMPLES = """\
 examples:
   nst-fast export wave --format onnx                            writes wave.onnx; floats in and out
   nst-fast export wave --format onnx --pixels                   bytes in and out, as decoders give them
+  nst-fast export wave --format onnx --strength 0.7             fixed at this strength, without the input for it
   nst-fast export wave --format onnx --quantize int8 --photos photos/ --style-image wave.jpg
   nst-fast export wave --format pt2 --output app/wave.pt2       a torch.export program (extra: train)
   nst-fast export wave --format coreml --size 1280x720          wave.mlpackage, for Apple's systems (extra: coreml)
@@ -38,6 +39,10 @@ def main(arguments: list[str]) -> int:
     from nst_fast.networks.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(options.style)
+    if options.strength is not None:
+        from nst_fast.export.fixed_strength import fix_strength
+
+        checkpoint = fix_strength(checkpoint, options.strength)
     path = options.output or _default_path(checkpoint, options)
     if path.exists() and not options.overwrite:
         raise OutputError(f"{path} exists already; give --overwrite, or another name with --output")
@@ -57,18 +62,21 @@ def _default_path(checkpoint: "Checkpoint", options: argparse.Namespace) -> Path
 
 
 def _export(checkpoint: "Checkpoint", path: Path, options: argparse.Namespace) -> None:
+    has_input = options.format == "onnx" and options.strength is None and checkpoint.description.adjustable
     if options.format == "onnx":
-        from nst_fast.export.onnx_file import export_onnx as export
+        from nst_fast.export.onnx_file import export_onnx
 
         compared_with = "nst-fast stylize"
+        difference = export_onnx(checkpoint, path, pixels=options.pixels, strength_input=has_input)
     else:
         require_torch()
-        from nst_fast.export.pt2_file import export_pt2 as export
+        from nst_fast.export.pt2_file import export_pt2
 
         compared_with = "PyTorch"
-    difference = export(checkpoint, path, pixels=options.pixels)
+        difference = export_pt2(checkpoint, path, pixels=options.pixels)
     shape = "(batch, height, width, 3) uint8" if options.pixels else "(batch, 3, height, width) float32 in [0, 1]"
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {shape}")
+    knob = ", and strength () float32 in [0, 2], which may be left out" if has_input else ""
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {shape}{knob}")
     print(f"largest difference from {compared_with}: {difference:.4f} of 255 levels")
 
 
@@ -108,6 +116,7 @@ def _export_coreml(checkpoint: "Checkpoint", path: Path, size: tuple[int, int]) 
 
 def _export_int8(checkpoint: "Checkpoint", path: Path, options: argparse.Namespace) -> None:
     from nst_fast.export.int8 import export_onnx_in_int8, measure_int8_losses, read_calibration_photos
+    from nst_fast.losses.settings import LossSettings
 
     photos = read_calibration_photos(options.photos)
     difference = export_onnx_in_int8(checkpoint, path, photos.fitted, pixels=options.pixels)
@@ -116,6 +125,7 @@ def _export_int8(checkpoint: "Checkpoint", path: Path, options: argparse.Namespa
     if not options.style_image:
         print("only the loss tells whether its results are as good: give the style image with --style-image")
         return
+    style_strength = LossSettings().style_strength
     losses = measure_int8_losses(
         checkpoint,
         path,
@@ -126,7 +136,16 @@ def _export_int8(checkpoint: "Checkpoint", path: Path, options: argparse.Namespa
     )
     for term, (plain, quantized) in losses.items():
         print(f"{term:<8} fp32 {plain:.4f}, int8 {quantized:.4f} ({100 * (quantized / plain - 1):+.1f} %)")
-    print(f"on {len(photos.judged)} other photos; total is 20 * style + content, smaller is better")
+    print(
+        f"on {len(photos.judged)} other photos; total is content + {style_strength:g} * style + tone, smaller is better"
+    )
+
+
+def _strength(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a number from 0 to 2") from error
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -151,6 +170,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size", type=size_in_pixels, metavar="WIDTHxHEIGHT", help="of the images; coreml only (default: 640x360)"
+    )
+    parser.add_argument(
+        "--strength",
+        type=_strength,
+        metavar="X",
+        help="how much the network stylizes, 0 to 2, fixed in the file (default: 1; an input of onnx files)",
     )
     parser.add_argument("--quantize", choices=("int8",), help="convolutions in 8 bits; onnx only (default: fp32)")
     parser.add_argument(

@@ -86,6 +86,8 @@ def run_experiment(
         except NstFastError as error:
             # Kept, because Hydra would print lines of its own; in a sweep the other jobs continue.
             failures.append(error)
+        except (HydraException, OmegaConfBaseException) as error:  # an interpolation that leads nowhere
+            failures.append(SettingError(f"{_one_line(error)}; see nst-fast {verb} --help"))
 
     # So that errors come out as they are, for the command to print in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"

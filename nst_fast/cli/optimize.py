@@ -17,7 +17,7 @@ but it needs no training. Ctrl-C writes the image as it is; run the same command
   nst-fast optimize content=photo.jpg style=a.jpg short_side=2048 coarsest_short_side=256   from coarse to fine
   nst-fast optimize content=photo.jpg style=a.jpg frames_every_iterations=10 film=webp      film of the optimization
   nst-fast optimize content=photo.jpg style=a.jpg loss_network=compact               faster, and no download
-  nst-fast optimize -m content=photo.jpg style=a.jpg style_strength=5,20,80          one run after the other"""
+  nst-fast optimize -m content=photo.jpg style=a.jpg style_strength=8,16,32          one run after the other"""
 
 
 def main(arguments: list[str]) -> int:

@@ -13,10 +13,13 @@ from nst_fast.cli.terminal import print_note, printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+    from pathlib import Path
 
     from nst_fast.batch.folder import Outcome
     from nst_fast.batch.plan import BatchItem, BatchPlan
     from nst_fast.stylize.stylizer import Stylizer
+
+_RAY_WORKERS = 2
 
 
 def main(arguments: list[str]) -> int:
@@ -39,7 +42,10 @@ def main(arguments: list[str]) -> int:
             engine=_choose_engine(options),
             threads=options.threads,
             tiles=options.tiles,
+            look=options.look,
         )
+        if options.save_style is not None:
+            _save_style(stylizer, options.save_style, overwrite=options.overwrite)
         plan = plan_batch(
             options.input,
             options.output,
@@ -59,7 +65,11 @@ def main(arguments: list[str]) -> int:
         counts: Counter[str] = Counter()
         if options.on == "ray":
             _stylize_on_ray(stylizer, plan.items, options, counts)
-            print(_summarize(plan, counts, time.perf_counter() - started, f"{options.workers} Ray workers"))
+            print(
+                _summarize(
+                    plan, counts, time.perf_counter() - started, f"{options.workers or _RAY_WORKERS} Ray workers"
+                )
+            )
             return 1 if counts["failed"] else 0
         _stylize_photos(stylizer, [item for item in plan.items if not item.animated], options, counts)
         if films:
@@ -89,6 +99,24 @@ def _choose_engine(options: argparse.Namespace) -> str:
     return "onnxruntime" if engine == "openvino" and has_onnxruntime else engine
 
 
+def _save_style(stylizer: "Stylizer", path: "Path", *, overwrite: bool) -> None:
+    """Keep the style as a small checkpoint; where one exists, it stays unless it is to be overwritten."""
+    import dataclasses
+
+    from nst_fast.errors import OutputError, SettingError
+    from nst_fast.networks.checkpoint import load_base, save_checkpoint
+
+    checkpoint = stylizer.checkpoint
+    if not checkpoint.description.adjustable or checkpoint.shared_digest != load_base().shared_digest:
+        raise SettingError("--save-style keeps a style image or a blend; this style is a checkpoint of its own already")
+    if path.suffix != ".safetensors":
+        raise SettingError(f"--save-style {path} must end in .safetensors")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; give another name, or --overwrite")
+    info = dataclasses.replace(checkpoint.info, style={**checkpoint.info.style, "name": path.stem})
+    save_checkpoint(path, dataclasses.replace(checkpoint, info=info), dtype="fp16", without_shared=True)
+
+
 def _remove_leftovers(plan: "BatchPlan") -> None:
     """Remove what killed processes left in the output folders, even where nothing is left to do."""
     from nst_fast.files.claims import sweep_claims
@@ -112,7 +140,12 @@ def _stylize_photos(
     from nst_fast.batch.folder import stylize_files
 
     outcomes = stylize_files(
-        stylizer, items, size=options.size, jpeg_quality=options.quality, keep_existing=not options.overwrite
+        stylizer,
+        items,
+        size=options.size,
+        jpeg_quality=options.quality,
+        keep_existing=not options.overwrite,
+        metadata=not options.no_metadata,
     )
     _count(outcomes, len(items), "photos", counts)
 
@@ -133,12 +166,13 @@ def _stylize_on_ray(
             "engine": options.engine,
             "tiles": options.tiles,
             "threads": options.threads or (1 if stylizer.device == "cpu" else None),
+            "look": options.look.with_absolute_mask(),
         },
-        pictures={"size": options.size, "jpeg_quality": options.quality},
+        pictures={"size": options.size, "jpeg_quality": options.quality, "metadata": not options.no_metadata},
         films=film_settings(options),
     )
     on_gpu = stylizer.device.startswith("cuda")
-    outcomes = stylize_on_ray(items, settings, workers=options.workers, gpus_per_worker=int(on_gpu))
+    outcomes = stylize_on_ray(items, settings, workers=options.workers or _RAY_WORKERS, gpus_per_worker=int(on_gpu))
     _count(outcomes, len(items), "files", counts)
 
 

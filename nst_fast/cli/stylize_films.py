@@ -1,4 +1,4 @@
-"""The films of `nst-fast stylize`: progress in frames a second, Ctrl-C, a preview of one frame."""
+"""The films of `nst-fast stylize`: how long they will take, progress in frames a second, Ctrl-C, a preview."""
 
 import argparse
 import sys
@@ -13,13 +13,18 @@ from nst_fast.cli.terminal import print_note, printable
 from nst_fast.errors import ImageError, OutputError, SettingError
 from nst_fast.files.interruption import Interruption
 from nst_fast.files.names import find_free_name
+from nst_fast.films.estimate import LARGER_STROKES, estimate_film
 from nst_fast.films.film import FilmResult, FilmSettings, stylize_film, stylize_one_frame
 from nst_fast.films.pipeline import FilmProgress
-from nst_fast.films.source import probe_source
+from nst_fast.films.source import open_source, probe_source
 from nst_fast.media.film_formats import WRITABLE_FILMS, choose_encoding, require_film_extra
 from nst_fast.media.film_opening import format_seconds
 from nst_fast.media.pictures import write_picture
+from nst_fast.media.sequences import is_sequence
 from nst_fast.stylize.stylizer import Stylizer
+
+# A shorter film is nearly done by the time that it is known how long it takes.
+_LEAST_FRAMES_TO_ESTIMATE = 100
 
 
 def check_film_options(films: list[BatchItem], count: int, options: argparse.Namespace) -> None:
@@ -58,6 +63,8 @@ def film_settings(options: argparse.Namespace) -> FilmSettings:
         codec=options.codec,
         crf=options.crf,
         effort=options.effort,
+        frame_rate=options.frame_rate,
+        workers=options.workers if options.on == "here" else None,
     )
 
 
@@ -73,6 +80,7 @@ def stylize_films(
         interruption = Interruption()
         try:
             with interruption:
+                _print_estimate(stylizer, film, options)
                 result = _stylize_film(stylizer, film, options, interruption)
         except (ImageError, SettingError) as error:
             counts["failed"] += 1
@@ -86,10 +94,8 @@ def stylize_films(
             for remark in result.remarks:
                 print_note(remark)
             if result.status == "stopped":
-                print_note(
-                    f"interrupted; {result.path} holds the first {result.frames} frames; "
-                    f"run the same command again to resume"
-                )
+                holds = f"{result.path} holds the first {result.frames} frames; " if result.frames else ""
+                print_note(f"interrupted; {holds}run the same command again to resume")
                 return interruption.signal_number
             counts[result.status] += 1
         if interruption.signal_number is not None:  # too late for this film, so it goes for the next one
@@ -124,11 +130,36 @@ def _stylize_film(
         )
 
 
+def _print_estimate(stylizer: Stylizer, film: BatchItem, options: argparse.Namespace) -> None:
+    """Say how long a film will take, and what larger strokes would save."""
+    source = open_source(film.source, size=options.size, start=options.start, end=options.end)
+    info = source.info
+    if info.frame_count is None or info.frame_count < _LEAST_FRAMES_TO_ESTIMATE:
+        return
+    encoding = None
+    if film.target.suffix.lower() in WRITABLE_FILMS:
+        encoding = choose_encoding(film.target.suffix, codec=options.codec, crf=options.crf, effort=options.effort)
+    estimate = estimate_film(stylizer, source, encoding, options.smoothing, workers=options.workers)
+    if not estimate.as_asked:
+        return
+    text = f"{film.source}: {info.frame_count} frames of {info.width} x {info.height} take about "
+    text += _format_length(info.frame_count, estimate.as_asked)
+    if estimate.with_larger_strokes is not None and estimate.with_larger_strokes < estimate.as_asked:
+        text += f"; with --stroke-size {LARGER_STROKES:g} about "
+        text += _format_length(info.frame_count, estimate.with_larger_strokes)
+    print_note(text)
+
+
+def _format_length(frames: int, seconds_for_each: float) -> str:
+    return f"{format_seconds(max(1, round(frames * seconds_for_each)))} ({1 / seconds_for_each:.1f} frames/s)"
+
+
 def stylize_preview(stylizer: Stylizer, film: BatchItem, options: argparse.Namespace) -> int:
     """Stylize one frame to NAME.preview.png beside where the film would be; says how long the film would take."""
     picture = stylize_one_frame(stylizer, film.source, options.preview, size=options.size)
     # An older preview stays, for comparison, and so does a file of the user's with this name.
-    path = find_free_name(film.target.with_name(f"{film.target.stem}.preview.png"))
+    stem = film.target.absolute().parent.name if is_sequence(film.target) else film.target.stem
+    path = find_free_name(film.target.with_name(f"{stem}.preview.png"))
     write_picture(path, picture)
     began = time.perf_counter()
     stylize_one_frame(stylizer, film.source, options.preview, size=options.size)

@@ -6,13 +6,18 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+from nst_fast.cli.look_options import add_look_options, choose_look
+
 _EXAMPLES = """\
 examples:
   nst-fast stylize photo.jpg --style wave                       writes stylized/wave/photo.jpg
   nst-fast stylize photo.jpg --style wave --output card.png     writes card.png
   nst-fast stylize holiday/ --style my.safetensors --output art --size 1024
+  nst-fast stylize photo.jpg --style wave --stroke-size 2 --keep-color luminance
+  nst-fast stylize photo.jpg --style-image painting.jpg         in the style of any image
   nst-fast stylize film.mp4 --style wave --preview 0:12         one frame, to see what it will look like
   nst-fast stylize film.mp4 --style wave                        writes stylized/wave/film.mp4, with its sound
+  nst-fast stylize frames/%05d.png --style wave                 numbered pictures as the frames of a film
 
 Run the same command again to resume: outputs that exist are skipped. Several processes may work on the same folder.
 If you stop a film with Ctrl-C, film.partial.mp4 holds what is finished. `nst-fast styles` lists the styles.
@@ -21,11 +26,31 @@ Exit status: 0 everything is done, 1 some files failed, 2 nothing could be done.
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
-    """Parse what follows `nst-fast stylize`; wrong usage ends the process with status 2."""
-    return _build_parser().parse_intermixed_args(_protect_file_names(arguments))
+    """Parse what follows `nst-fast stylize`; wrong usage ends the process with status 2.
+
+    Returns:
+        The options by their names; `look` is a `Look`.
+
+    Raises:
+        SettingError: a look that is not allowed.
+    """
+    has_another_style = any(text.partition("=")[0] in ("--look", "--style-image") for text in arguments)
+    parser = _build_parser(style_required=not has_another_style)
+    options = parser.parse_intermixed_args(_protect_file_names(arguments))
+    style, options.look = choose_look(options)
+    if options.style_image is not None:
+        if options.style is not None:
+            parser.error("--style and --style-image name two styles; give one of them, or a blend as --style")
+        if not options.style_image.is_file():
+            parser.error(f"--style-image {options.style_image} is no file; give an image")
+        options.style = str(options.style_image)
+    options.style = options.style or style
+    if options.style is None:
+        parser.error("the following arguments are required: --style (or --style-image)")
+    return options
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nst-fast stylize",
         description="Stylize photos and films. Each output has the width and height of its photo or film.",
@@ -40,7 +65,24 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="INPUT",
         help="photos, films, and folders, which are searched with everything below them",
     )
-    parser.add_argument("--style", required=True, metavar="NAME|FILE", help="a shipped style or a checkpoint file")
+    parser.add_argument(
+        "--style",
+        required=style_required,
+        metavar="NAME|FILE",
+        help="a shipped style, a checkpoint file, a style image, or a blend of these, such as wave:0.6,udnie:0.4",
+    )
+    parser.add_argument(
+        "--style-image",
+        type=_path,
+        metavar="FILE",
+        help="any image as the style, at once and without training; --style FILE does the same",
+    )
+    parser.add_argument(
+        "--save-style",
+        type=_path,
+        metavar="FILE",
+        help="keep the style of a style image or a blend as a checkpoint of a few kB, such as mine.safetensors",
+    )
     parser.add_argument(
         "--output",
         type=_path,
@@ -51,8 +93,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "--size",
         type=_whole_number(1, 100_000),
         metavar="PX",
-        help="long side in pixels at which the network works; a smaller size gives larger strokes in less time and "
-        "memory, and the result is scaled back (default: the size of the photo or film)",
+        help="long side in pixels at which everything is done; a smaller size gives larger strokes in less time and "
+        "memory, and the result is scaled back, so it is blurred (default: the size of the photo or film)",
     )
     parser.add_argument(
         "--format",
@@ -68,6 +110,12 @@ def _build_parser() -> argparse.ArgumentParser:
         help="quality of JPEG files, 1 to 100 (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist (default: skip them)")
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="leave out of photos how they were made (default: style and look, as --look takes them)",
+    )
+    add_look_options(parser.add_argument_group("look"))
     _add_engine_options(parser.add_argument_group("how it runs"))
     _add_sharing_options(parser.add_argument_group("several computers"))
     _add_film_options(parser.add_argument_group("films"))
@@ -123,9 +171,9 @@ def _add_sharing_options(group) -> None:
     group.add_argument(
         "--workers",
         type=_whole_number(1, 10_000),
-        default=2,
         metavar="N",
-        help="number of Ray workers (default: %(default)s)",
+        help="on here: processes that stylize the parts of a long film at the same time, each on one core (default: "
+        "one process without parts, on all cores); on ray: number of Ray workers (default: 2)",
     )
 
 
@@ -142,6 +190,12 @@ def _add_film_options(group) -> None:
         metavar="X",
         help="temporal smoothing against flicker: how strongly a frame keeps the look of the frames before it, from 0 "
         "(not at all) to below 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--frame-rate",
+        type=_frame_rate,
+        metavar="R",
+        help="frames a second of numbered pictures that become a film, such as 24 or 30000/1001 (default: 25)",
     )
     group.add_argument("--codec", metavar="NAME", help="h264, h265, vp9 or av1 (default: vp9 in webm, otherwise h264)")
     group.add_argument(
@@ -184,6 +238,17 @@ def _time(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, such as 12.5, or 1:30 or 1:02:03")
     hours, minutes, seconds = match.groups(default="0")
     return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+
+
+def _frame_rate(text: str) -> Fraction:
+    """The exact number of 25, 23.976 or 24000/1001."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(?:/(\d{1,6}))?", text, re.ASCII)
+    rate = Fraction(0) if match is None or Fraction(match[2] or 1) == 0 else Fraction(match[1]) / int(match[2] or 1)
+    if not 1 <= rate <= 1000:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no frame rate; give a number from 1 to 1000, such as 24 or 30000/1001"
+        )
+    return rate
 
 
 def _smoothing(text: str) -> float:

@@ -22,7 +22,7 @@ USAGE = """usage: nst-fast train style=FILE content=FOLDER [preset=NAME] [key=va
 Train one network for one style image. Run the same command again to resume an interrupted training.
 
   nst-fast train style=starry_night.jpg content=photos
-  nst-fast train style=starry_night.jpg content=photos preset=full style_strength=40
+  nst-fast train style=starry_night.jpg content=photos preset=full style_strength=30
   nst-fast train style=starry_night.jpg content=photos network=johnson
   nst-fast train -m style=a.jpg,b.jpg content=photos          one training after the other
   nst-fast train style=a.jpg content=photos --cfg job         only print the settings"""

@@ -1,7 +1,10 @@
 """The photos a network is trained on: a folder of any images, read once into memory where they fit."""
 
+import contextlib
+import hashlib
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +24,8 @@ _log = logging.getLogger(__name__)
 # A run continues with the photos that can be read, unless there are hardly any.
 MAX_BROKEN_SHARE = 0.9
 MAX_BROKEN_IN_A_ROW = 20
+# Read at each of three places of a photo to tell it from another of its name and length.
+_SAMPLED_BYTES = 1024
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -37,6 +42,24 @@ def list_photos(folder: Path) -> list[Path]:
             f"content folder {str(folder)!r} holds no images; give a folder of photos (jpg, png, webp, ...)"
         )
     return photos
+
+
+def digest_photos(files: Iterable[Path], folder: Path) -> str:
+    """A short hash of the photos' names below `folder`, their lengths, and bytes at three places of each.
+
+    It tells one folder of photos from another without reading all of it, and does not change when the folder is copied
+    or moved. Of a photo that cannot be opened only the name counts.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(os.fsencode(file.relative_to(folder).as_posix()) + b"\0")
+        with contextlib.suppress(OSError), open(file, "rb", buffering=0) as photo:
+            length = os.fstat(photo.fileno()).st_size
+            digest.update(length.to_bytes(8))
+            for place in (0, length // 2, max(0, length - _SAMPLED_BYTES)):
+                photo.seek(place)
+                digest.update(photo.read(_SAMPLED_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def read_photo(path: Path, short_side: int) -> Tensor:

@@ -22,7 +22,7 @@ from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.files.interruption import Interruption
 from nst_fast.files.overwrites import check_overwrites, is_same_file
-from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.loss_networks.network import LossNetwork, nearest_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss, build_relative_loss
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
@@ -39,7 +39,6 @@ from nst_fast.settings.values import as_plain_values
 _log = logging.getLogger(__name__)
 
 REPORT_FILE, CHART_FILE, SHEET_FILE = "evaluation.json", "chart.png", "sheet.png"
-TAPS = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
 
 
 def evaluate(settings: EvaluateSettings) -> dict[str, Any]:
@@ -75,7 +74,12 @@ def evaluate(settings: EvaluateSettings) -> dict[str, Any]:
     sample = torch.stack(list(held_out.values()))
     loss_network = _load_loss_network(settings, device)
     loss = build_relative_loss(
-        loss_network, style.to(device), sample.to(device), style_strength=settings.style_strength
+        loss_network,
+        style.to(device),
+        sample.to(device),
+        content_taps=nearest_taps(loss_network.architecture, DEFAULT_CONTENT_TAPS),
+        style_taps=nearest_taps(loss_network.architecture, DEFAULT_STYLE_TAPS),
+        style_strength=settings.style_strength,
     )
     _log_differences(networks, settings, loss)
     judged = {name: judge(network, loss, photos) for name, network in networks.items()}
@@ -115,7 +119,8 @@ def _check_outputs(settings: EvaluateSettings, style_file: str, content: Path) -
 
 
 def _load_loss_network(settings: EvaluateSettings, device: torch.device) -> LossNetwork:
-    loss_network = load_loss_network(settings.loss_network, TAPS, seed=settings.seed, device=device)
+    taps = nearest_taps(settings.loss_network.name, {**DEFAULT_CONTENT_TAPS, **DEFAULT_STYLE_TAPS})
+    loss_network = load_loss_network(settings.loss_network, taps, seed=settings.seed, device=device)
     if (share := _share_that_fits(loss_network, settings.size, device)) < 1:
         raise ImageError(does_not_fit(settings.size, settings.size, str(device), share, "size"))
     return loss_network
@@ -201,7 +206,7 @@ def _write_report(
 def _share_that_fits(loss_network: LossNetwork, size: int, device: torch.device) -> float:
     """The free memory divided by what optimizing a square of this size needs; infinity if unknown."""
     available = available_bytes(device)
-    return math.inf if available is None else available / estimate_bytes(loss_network, TAPS, size, size)
+    return math.inf if available is None else available / estimate_bytes(loss_network, loss_network.taps, size, size)
 
 
 def _describe_device(device: torch.device) -> str:

@@ -59,20 +59,24 @@ def judge(network: TrainedNetwork, loss: PerceptualLoss, photos: Mapping[str, Te
 
 
 def list_differences(trained: Mapping[str, Any], settings: EvaluateSettings, loss: PerceptualLoss) -> list[str]:
-    """How the loss that a network was trained with differs from `loss`, such as `style_strength 80.0, not 20.0`.
+    """How the loss that a network was trained with differs from `loss`, such as `style_strength 80.0, not 16.0`.
 
     Args:
         trained: the settings that the checkpoint states, by name; what it does not state is not compared.
     """
+    of_loss = loss.settings.fill_in()
     judging: dict[str, Any] = {
         "loss_network": settings.loss_network.name,
         "pooling": settings.loss_network.pooling,
-        "scaling": loss.settings.scaling,
-        "content_taps": dict(loss.settings.content_taps),
-        "style_taps": dict(loss.settings.style_taps),
-        "content_weight": loss.settings.content_weight,
-        "style_strength": loss.settings.style_strength,
-        "total_variation_weight": loss.settings.total_variation_weight,
+        "scaling": of_loss.scaling,
+        "content_taps": dict(of_loss.content_taps),
+        "style_taps": dict(of_loss.style_taps),
+        "style_statistic": of_loss.style_statistic,
+        "band_share": of_loss.band_share,
+        "content_weight": of_loss.content_weight,
+        "style_strength": of_loss.style_strength,
+        "tone_weight": of_loss.tone_weight,
+        "total_variation_weight": of_loss.total_variation_weight,
         "style_short_side": settings.style_short_side,
     }
     return [f"{key} {trained[key]}, not {value}" for key, value in judging.items() if trained.get(key, value) != value]

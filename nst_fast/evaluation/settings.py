@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from nst_fast.errors import SettingError
+from nst_fast.losses.settings import LossSettings
 from nst_fast.settings.checks import check_settings
 from nst_fast.settings.declare import MISSING, setting, with_help
 from nst_fast.settings.networks import LossNetworkSettings
@@ -50,7 +51,9 @@ class EvaluateSettings:
     size: int = setting(256, "side of the square cut from the center of each photo, in pixels", at_least=SMALLEST_SIZE)
     style_short_side: int = setting(384, "short side of the style image in pixels", at_least=SMALLEST_SIZE)
     style_strength: float = setting(
-        20.0, "weight of the style loss: total = style_strength * style + content", at_least=0
+        LossSettings().style_strength,
+        "weight of the style loss: total = content + style_strength * style + tone",
+        at_least=0,
     )
     iterations: int = setting(500, "L-BFGS iterations for each photo, from noise and from the photo", at_least=1)
     seed: int = setting(0, "random seed of the noise and of random weights", at_least=0, less_than=2**63)

@@ -15,12 +15,15 @@ from nst_fast.networks.onnx_graph import build_onnx_graph
 from nst_fast.stylize.stylizer import Stylizer
 
 
-def export_onnx(checkpoint: Checkpoint, path: Path, *, pixels: bool) -> float:
+def export_onnx(checkpoint: Checkpoint, path: Path, *, pixels: bool, strength_input: bool = True) -> float:
     """Write the network with padding and cropping, run the file in ONNX Runtime, and compare it with `Stylizer`.
 
     The input `images` and the output `stylized` are (batch, 3, height, width), float32 in [0, 1], or with `pixels`
     (batch, height, width, 3), uint8; batch, height and width are free, and at least the network's `min_side`. What the
     checkpoint says about itself is in the file's metadata, as JSON, under `nst_fast`.
+
+    Args:
+        strength_input: an adjustable network has a second input, `strength` (), float32, 0 to 2; without it, it is 1.
 
     Returns:
         The largest difference from the bytes that `Stylizer` gives, in levels of 255.
@@ -37,7 +40,9 @@ def export_onnx(checkpoint: Checkpoint, path: Path, *, pixels: bool) -> float:
         return stylized.transpose(0, 3, 1, 2) / 255
 
     with replace_atomically(path) as temporary:
-        temporary.write_bytes(build_onnx_graph(checkpoint, pixels=pixels, metadata=describe(checkpoint)))
+        temporary.write_bytes(
+            build_onnx_graph(checkpoint, pixels=pixels, strength_input=strength_input, metadata=describe(checkpoint))
+        )
         return measure_difference(load_onnx(temporary), expected, pixels=pixels)
 
 

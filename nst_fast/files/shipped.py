@@ -10,6 +10,18 @@ def checkpoint_folders() -> tuple[Path, Path]:
     return _find("checkpoints")
 
 
+def base_folder() -> Path:
+    """The folder of the base network and of what belongs to it."""
+    beside, inside = (folder / "base" for folder in checkpoint_folders())
+    return beside if beside.is_dir() else inside
+
+
+def compact_loss_network() -> Path:
+    """The weights of the compact loss network."""
+    files = [folder / "loss_networks" / "compact.safetensors" for folder in checkpoint_folders()]
+    return next((file for file in files if file.is_file()), files[0])
+
+
 def configs_folder() -> Path:
     """The folder of the YAML files."""
     beside, inside = _find("configs")

@@ -1,10 +1,9 @@
-"""A film or an animation through a Stylizer: smoothly, with its sound, and resumable.
+"""A film, an animation or numbered pictures through a Stylizer: smoothly, with its sound, and resumable.
 
 Finished segments lie in a hidden folder beside the unfinished film; the whole film gets its name in one step.
 """
 
 import contextlib
-import math
 import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -15,24 +14,25 @@ from typing import Any, Literal
 from nst_fast.errors import ImageError
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.files.claims import claim
+from nst_fast.films.carried import Carried
 from nst_fast.films.joining import join_film
+from nst_fast.films.part_workers import stylize_parts
+from nst_fast.films.parts import PartsJob, Written, join_outcomes, plan_parts
 from nst_fast.films.pipeline import FilmProgress, FrameCounter, stylize_ahead
 from nst_fast.films.segments import check_encoder, write_segments
+from nst_fast.films.sequence_writing import SequenceNote, write_sequence
 from nst_fast.films.source import MILLISECOND, FilmSource, open_source
 from nst_fast.films.work_folder import WorkFolder
 from nst_fast.media.animation_writing import write_animation
-from nst_fast.media.film_formats import ANIMATION_SUFFIXES, choose_encoding
+from nst_fast.media.film_formats import ANIMATION_SUFFIXES, Encoding, choose_encoding
 from nst_fast.media.film_opening import ReadErrors
 from nst_fast.media.film_reader import Frame
 from nst_fast.media.pictures import Picture
 from nst_fast.media.resizing import resize_pixels
+from nst_fast.media.sequences import is_sequence
 from nst_fast.stylize.stylizer import Stylizer
 
 DEFAULT_SMOOTHING = 0.9
-# What is left of the statistics of the first frame when a resumed job goes on to new ones, and how many frames it may
-# stylize again for that.
-_FORGOTTEN = 1e-8
-_MOST_FRAMES_TO_SETTLE = 1000
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class FilmSettings:
         smoothing: share of the past in the statistics, see `Stylizer.for_frames`; 0: each frame by itself.
         start, end: the part to stylize, in seconds. None: from the beginning, to the end.
         codec, crf, effort: see `choose_encoding`.
+        frame_rate: of numbered pictures that become a film, in frames a second. None: 25.
+        workers: processes that stylize parts of the film at the same time, see `parts`. The film is the same for any
+            number, 1 included. None: this process stylizes frame after frame.
     """
 
     size: int | None = None
@@ -53,6 +56,8 @@ class FilmSettings:
     codec: str | None = None
     crf: int | None = None
     effort: str = "fast"
+    frame_rate: Fraction | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,14 @@ def stylize_film(
     keep_existing: bool = False,
     watch: Callable[[FilmProgress], bool] | None = None,
 ) -> FilmResult:
-    """Stylize a film, or an animated GIF or WebP.
+    """Stylize a film, an animated GIF or WebP, or numbered pictures such as frames/%05d.png.
 
     Frame times, size, colors and sound are those of the source, whatever the container. A damaged film is stylized as
     far as it can be read. To resume an interrupted job, call this again with the same source, target and settings.
 
     Args:
-        target: its suffix decides what is written: .mp4 .m4v .mov .mkv .webm .gif .webp.
+        target: its suffix decides what is written: .mp4 .m4v .mov .mkv .webm .gif .webp; or numbered pictures, such as
+            art/%05d.png, see `write_sequence`.
         keep_existing: leave alone a target that exists; False replaces it.
         watch: called after each frame. When it returns False, the film ends there: what is finished is written to
             NAME.partial.SUFFIX, complete with its sound, and the job can still be resumed.
@@ -104,10 +110,16 @@ def stylize_film(
         if keep_existing and os.path.lexists(target):
             return FilmResult(target, 0, "taken")
         settings = settings or FilmSettings()
-        opened = open_source(source, size=settings.size, start=settings.start, end=settings.end)
+        opened = open_source(
+            source, size=settings.size, start=settings.start, end=settings.end, frame_rate=settings.frame_rate
+        )
         job = _FilmJob(stylizer, opened, target, settings, FrameCounter(watch, opened.info.frame_count), ReadErrors())
-        is_animation = target.suffix.lower() in ANIMATION_SUFFIXES
-        result = job.write_animation() if is_animation else job.write_film()
+        if is_sequence(target):
+            result = job.write_pictures(keep_existing)
+        elif target.suffix.lower() in ANIMATION_SUFFIXES:
+            result = job.write_animation()
+        else:
+            result = job.write_film()
         phrases = (*opened.info.remarks, *result.remarks, *job.errors.describe())
         return replace(result, remarks=tuple(f"{source} {phrase}" for phrase in phrases))
     finally:
@@ -128,39 +140,56 @@ class _FilmJob:
         info, settings = self.source.info, self.settings
         encoding = choose_encoding(self.target.suffix, codec=settings.codec, crf=settings.crf, effort=settings.effort)
         check_encoder(encoding, info)
-        folder = WorkFolder(self.target, self.describe([encoding.codec, encoding.crf, encoding.effort]))
+        description = self.describe([encoding.codec, encoding.crf, encoding.effort])
+        folder = WorkFolder(self.target, description)
         folder.resume()
-        self.counter.frames_before = folder.frames
         # The times of the film that is written count from the start of the part.
         base = 0 if settings.start is None else int(-(-settings.start // info.time_base))
-        after = settle = None
-        if folder.segments:
-            after = folder.segments[-1].last_time + base
-            settle = max(
-                -1, after - round(_count_frames_to_settle(settings.smoothing) / info.frame_rate / info.time_base)
-            )
-        with self.counter.until_stopped(self.stylize(read_after=settle, after=after)) as frames:
-            moved = (replace(frame, time=frame.time - base) for frame in frames)
-            for _ in write_segments(folder, moved, info, encoding):
-                self.counter.count()
-        if not folder.segments:
-            raise self.nothing_to_write()
+        job = PartsJob(self.source, folder.path, description, encoding, settings.smoothing, base)
+        written = self.write_parts(job) or self.write_frames(folder, encoding, base)
         stopped = self.counter.stopped
+        if not written.segments:
+            if stopped:
+                return FilmResult(self.target, 0, "stopped")
+            raise self.nothing_to_write()
         path = folder.choose_partial_name() if stopped else self.target
         sound_start = (info.origin + base) * info.time_base
         cut_short = stopped or self.errors.ends_at is not None or settings.end is not None
         remarks = join_film(
-            folder.list_paths(),
+            written.segments,
             info,
             path,
             sound_start=sound_start,
-            sound_end=sound_start + folder.segments[-1].end * info.time_base if cut_short else None,
+            sound_end=sound_start + written.end * info.time_base if cut_short else None,
         )
         if stopped:
             folder.note_partial(path)
         else:
             folder.remove()
-        return FilmResult(path, self.counter.frames, "stopped" if stopped else "stylized", tuple(remarks))
+        return FilmResult(path, written.frames, "stopped" if stopped else "stylized", tuple(remarks))
+
+    def write_frames(self, folder: WorkFolder, encoding: Encoding, base: int) -> Written:
+        """Stylize frame after frame into segments."""
+        self.counter.frames_before = folder.frames
+        after = folder.segments[-1].last_time + base if folder.segments else None
+        with self.counter.until_stopped(self.stylize(after, folder.read_carried())) as frames:
+            moved = ((replace(frame, time=frame.time - base), carried) for frame, carried in frames)
+            for _ in write_segments(folder, moved, self.source.info, encoding, lambda: self.counter.stopped):
+                self.counter.count()
+        return Written.from_folder(folder)
+
+    def write_parts(self, job: PartsJob) -> Written | None:
+        """Stylize parts in several processes; None if that is not asked for, or the film does not say its times."""
+        workers = self.settings.workers
+        times = self.source.list_times() if workers is not None else None
+        if workers is None or not times:
+            return None
+        parts = plan_parts(times, job.smoothing)
+        self.counter.frames_before = sum(job.open_folder(part).frames for part in parts)
+        outcomes = stylize_parts(self.stylizer, job, parts, workers, self.counter.count)
+        for outcome in outcomes:
+            self.errors.add(outcome.errors)
+        return join_outcomes(outcomes)
 
     def write_animation(self) -> FilmResult:
         """Stylize to a GIF or WebP, in one go: they are short, and cannot be joined from parts."""
@@ -170,7 +199,8 @@ class _FilmJob:
         spool = folder.next_path().with_suffix(self.target.suffix)
         loop = 0 if self.source.animation is None else self.source.animation.loop
         try:
-            with self.counter.until_stopped(self.stylize()) as frames:
+            with self.counter.until_stopped(self.stylize()) as stylized:
+                frames = (frame for frame, _ in stylized)
                 first = next(frames, None)
                 if first is None:
                     raise self.nothing_to_write()
@@ -184,6 +214,22 @@ class _FilmJob:
         remarks = ("has sound, which an animation cannot hold",) if self.source.info.sounds else ()
         return FilmResult(path, self.counter.frames, "stopped" if stopped else "stylized", remarks)
 
+    def write_pictures(self, keep_existing: bool) -> FilmResult:
+        """Stylize to numbered pictures, each of which is finished as soon as it is there."""
+        note = SequenceNote(self.target, self.describe([]))
+        note.resume()
+        self.counter.frames_before = note.frames
+        with self.counter.until_stopped(self.stylize(note.last_time, note.carried)) as frames:
+            for _ in write_sequence(note, frames, self.source, keep_existing=keep_existing):
+                self.counter.count()
+        if not note.frames:
+            note.remove()
+            raise self.nothing_to_write()
+        if not self.counter.stopped:
+            note.remove()
+        remarks = ("has sound, which pictures cannot hold",) if self.source.info.sounds else ()
+        return FilmResult(self.target, note.frames, "stopped" if self.counter.stopped else "stylized", remarks)
+
     def _time_in_milliseconds(self, first: Frame, frames: Iterator[Frame]) -> Iterator[tuple[Picture, int]]:
         info = self.source.info
         elapsed = given = Fraction(0)  # in seconds, exactly and as rounded so far
@@ -196,20 +242,19 @@ class _FilmJob:
             self.counter.count()
             frame = next(frames, None)
 
-    def stylize(self, *, read_after: int | None = None, after: int | None = None) -> Generator[Frame, None, None]:
-        """Stylized frames later than `after`; those between `read_after` and that only settle the statistics."""
-        frames = self.source.read(self.errors, after=read_after)
-        return stylize_ahead(frames, self.stylizer.for_frames(self.settings.smoothing), after=after)
+    def stylize(
+        self, after: int | None = None, carried: Carried | None = None
+    ) -> Generator[tuple[Frame, Carried], None, None]:
+        """Stylized frames later than `after`, where the last frame left `carried`; each with what it leaves itself."""
+        frames = self.source.read(self.errors, after=after)
+        return stylize_ahead(frames, self.stylizer.for_frames(self.settings.smoothing), carried)
 
     def describe(self, encoding: list[Any]) -> dict[str, Any]:
         """What decides the pixels of the film: a job is resumed only if all of it is the same."""
-        path, settings = self.source.info.path, self.settings
-        status = os.stat(path)
+        settings = self.settings
         return {
-            "source": os.path.abspath(path),
-            "bytes": status.st_size,
-            "modified": status.st_mtime_ns,
-            "network": self.stylizer.checkpoint.digest,
+            **self.source.identify(),
+            "network and look": self.stylizer.fingerprint,
             "size": settings.size,
             "smoothing": settings.smoothing,
             "start": str(settings.start),
@@ -219,13 +264,6 @@ class _FilmJob:
 
     def nothing_to_write(self) -> ImageError:
         return ImageError(f"{self.source.info.path} has no frame between start and end; give another part")
-
-
-def _count_frames_to_settle(smoothing: float) -> int:
-    """How many frames a resumed job stylizes again, unseen, for its smoothed statistics to be what they were."""
-    if smoothing == 0:
-        return 0
-    return min(_MOST_FRAMES_TO_SETTLE, math.ceil(math.log(_FORGOTTEN) / math.log(smoothing)))
 
 
 def _round_duration(seconds: Fraction, suffix: str) -> int:

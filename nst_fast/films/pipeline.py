@@ -4,9 +4,12 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
+from nst_fast.films.camera_motion import CameraMotion
+from nst_fast.films.carried import Carried
 from nst_fast.films.run_ahead import run_ahead
 from nst_fast.films.scene_cuts import SceneCuts
 from nst_fast.media.film_reader import Frame
@@ -15,6 +18,8 @@ from nst_fast.stylize.smoothing import FrameStylizer
 
 # Frames that wait on either side of the network.
 _WAITING = 3
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,18 @@ class FrameCounter:
     def frames(self) -> int:
         return self.frames_before + self.frames_now
 
-    def count(self) -> None:
-        """One more frame is written."""
+    def count(self) -> bool:
+        """One more frame is written; returns whether the film goes on."""
         self.frames_now += 1
-        if self._watch is not None:
-            self.stopped = not self._watch(FilmProgress(self.frames, self.frames_now, self._frame_count))
+        if self._watch is not None and not self._watch(FilmProgress(self.frames, self.frames_now, self._frame_count)):
+            self.stopped = True
+        return not self.stopped
 
     @contextlib.contextmanager
-    def until_stopped(self, frames: Generator[Frame, None, None]) -> Iterator[Iterator[Frame]]:
+    def until_stopped(self, frames: Generator[_Item, None, None]) -> Iterator[Iterator[_Item]]:
         """Give `frames` up to the one at which the film is stopped; closes them at the end of the block."""
 
-        def take() -> Iterator[Frame]:
+        def take() -> Iterator[_Item]:
             for frame in frames:
                 yield frame
                 if self.stopped:
@@ -73,28 +79,37 @@ class FrameCounter:
 
 
 def stylize_ahead(
-    frames: Generator[Frame, None, None], stylizer: FrameStylizer, *, after: int | None = None
-) -> Generator[Frame, None, None]:
+    frames: Generator[Frame, None, None], stylizer: FrameStylizer, carried: Carried | None = None
+) -> Generator[tuple[Frame, Carried], None, None]:
     """Stylized frames: reading runs ahead of the network, and the network ahead of whoever takes them from here.
 
     Args:
-        after: frames up to this time only settle the smoothed statistics. None: all are given.
+        carried: what the frame before the first one left. None: the film begins here.
+
+    Yields:
+        Each frame, and what it leaves for the next.
     """
+    carried = carried or Carried(None, None, 0.0)
     read = run_ahead(frames, _WAITING, "read-film")
 
-    def stylize() -> Generator[Frame, None, None]:
-        cuts = SceneCuts()
-        waiting: deque[Frame] = deque()
+    def stylize() -> Generator[tuple[Frame, Carried], None, None]:
+        cuts = SceneCuts(carried.cells, carried.usual)
+        camera = CameraMotion(carried.position, carried.anchor_position, carried.anchor)
+        waiting: deque[tuple[Frame, Carried]] = deque()
 
         def take() -> Iterator[FilmFrame]:
             for frame in read:
-                waiting.append(frame)
-                yield np.ascontiguousarray(frame.rgb), cuts.is_cut(frame.rgb)
+                rgb = np.ascontiguousarray(frame.rgb)
+                is_cut = cuts.is_cut(rgb)
+                origin = camera.follow(rgb, is_cut=is_cut) if stylizer.has_input_noise else None
+                left = Carried(None, cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
+                waiting.append((frame, left))
+                yield FilmFrame(rgb, is_cut, origin)
 
-        with contextlib.closing(read), contextlib.closing(stylizer.stylize_frames(take())) as stylized:
-            for rgb in stylized:
-                frame = waiting.popleft()
-                if after is None or frame.time > after:
-                    yield replace(frame, rgb=rgb)
+        stylizing = stylizer.stylize_frames(take(), carried.used)
+        with contextlib.closing(read), contextlib.closing(stylizing) as stylized:
+            for rgb, used in stylized:
+                frame, left = waiting.popleft()
+                yield replace(frame, rgb=rgb), replace(left, used=used)
 
     return run_ahead(stylize(), _WAITING, "stylize-film")

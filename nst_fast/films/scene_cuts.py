@@ -15,22 +15,26 @@ class SceneCuts:
 
     Frames are averaged over a grid of cells, in which small things that move hardly show. A frame is a cut if the mean
     change of the cells is at least 16 of 255 levels, and four times what was usual over the last frames.
+
+    Attributes:
+        cells: averages of the last frame, a new array for each; None: there was none.
+        usual: change from frame to frame, in levels.
     """
 
-    def __init__(self) -> None:
-        self._cells: np.ndarray | None = None
-        self._usual = 0.0
+    def __init__(self, cells: np.ndarray | None = None, usual: float = 0.0) -> None:
+        self.cells = cells
+        self.usual = usual
 
     def is_cut(self, frame: np.ndarray) -> bool:
         """Whether `frame`, (H, W, 3), uint8, is the first of a new scene. The first frame of the film is not."""
         cells = _average_cells(frame)
-        before, self._cells = self._cells, cells
+        before, self.cells = self.cells, cells
         if before is None:
             return False
         change = float(np.abs(cells - before).mean())
-        cut = change >= _LEAST_CHANGE and change >= _TIMES_THE_USUAL * self._usual
+        cut = change >= _LEAST_CHANGE and change >= _TIMES_THE_USUAL * self.usual
         # A cut counts as usual change too, so that not every flash of a strobe is one.
-        self._usual = _MEMORY * self._usual + (1 - _MEMORY) * change
+        self.usual = _MEMORY * self.usual + (1 - _MEMORY) * change
         return cut
 
 
@@ -40,5 +44,6 @@ def _average_cells(frame: np.ndarray) -> np.ndarray:
     rows = np.linspace(0, height - 1, min(64, height)).astype(int)
     columns = np.linspace(0, width - 1, min(64, width)).astype(int)
     few = frame[rows[:, None], columns].astype(np.float32)
-    down, across = np.array_split(few, min(_GRID, len(rows))), min(_GRID, len(columns))
-    return np.array([[cell.mean(axis=(0, 1)) for cell in np.array_split(row, across, axis=1)] for row in down])
+    edges = [np.linspace(0, side, min(_GRID, side) + 1).astype(int) for side in few.shape[:2]]
+    sums = np.add.reduceat(np.add.reduceat(few, edges[0][:-1], axis=0), edges[1][:-1], axis=1)
+    return sums / np.outer(np.diff(edges[0]), np.diff(edges[1])).astype(np.float32)[..., None]

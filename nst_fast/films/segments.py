@@ -3,12 +3,13 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 from nst_fast.errors import ImageError, OutputError, SettingError
 from nst_fast.files.atomic import replace_atomically
+from nst_fast.films.carried import Carried
 from nst_fast.films.work_folder import WorkFolder
 from nst_fast.media.film_formats import ENCODERS, Encoding
 from nst_fast.media.film_info import FilmInfo
@@ -39,14 +40,20 @@ def check_encoder(encoding: Encoding, info: FilmInfo) -> None:
 
 
 def write_segments(
-    folder: WorkFolder, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
+    folder: WorkFolder,
+    frames: Iterator[tuple[Frame, Carried]],
+    info: FilmInfo,
+    encoding: Encoding,
+    is_stopped: Callable[[], bool],
 ) -> Generator[int, None, None]:
     """Encode frames into segments; yields the time of each frame once it has gone to the encoder.
 
     When `frames` end, the last segment is finished, however short. Closing this generator drops the last segment.
 
     Args:
-        frames: of any size; they are scaled to that of `info`.
+        frames: of any size, each with what it leaves for the next; they are scaled to the size of `info`.
+        is_stopped: whether `frames` ended before the film did. Then the last segment is cut short, and a later run
+            makes it again, so that its segments are those of a run that was never stopped.
 
     Raises:
         OutputError: a full disk, or an encoder that cannot encode this size.
@@ -61,14 +68,16 @@ def write_segments(
         ):
             for last in encoded:
                 count += 1
-                yield last.time
-        folder.add(path, frames=count, last_time=last.time, end=last.time + last.duration)
+                yield last[0].time
+        frame, carried = last
+        cut = is_stopped() and count < _FRAMES_PER_SEGMENT
+        folder.add(path, carried, frames=count, last_time=frame.time, end=frame.time + frame.duration, cut=cut)
 
 
 def _write_segment(
-    path: Path, frames: Iterator[Frame], info: FilmInfo, encoding: Encoding
-) -> Generator[Frame, None, None]:
-    """Encode one segment; yields each frame once it has gone to the encoder."""
+    path: Path, frames: Iterator[tuple[Frame, Carried]], info: FilmInfo, encoding: Encoding
+) -> Generator[tuple[Frame, Carried], None, None]:
+    """Encode one segment; yields each frame, with what it leaves, once it has gone to the encoder."""
     import av
 
     # The unit of edit lists. With the default, milliseconds, a film that begins late would be off by up to one.
@@ -79,7 +88,7 @@ def _write_segment(
             stream.codec_context.open()
         first = end = first_decoded = None
         packets: list[Any] = []  # the last one waits until it is known to be the last
-        for frame in frames:
+        for frame, carried in frames:
             first = frame.time if first is None else first
             end = frame.time + frame.duration
             with _explained_encoder_errors(info, encoding):
@@ -88,7 +97,7 @@ def _write_segment(
                 first_decoded = packets[0].dts
             while len(packets) > 1:
                 container.mux(packets.pop(0))
-            yield frame
+            yield frame, carried
         packets += stream.encode()
         if first is not None and end is not None:
             decoded = packets[0].dts if first_decoded is None else first_decoded

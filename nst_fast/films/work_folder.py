@@ -13,6 +13,7 @@ from nst_fast.errors import OutputError
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.files.claims import claim
 from nst_fast.files.names import find_free_name, name_beside
+from nst_fast.films.carried import Carried
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,19 @@ class Segment:
     Attributes:
         name: of the file in the folder.
         sha256: of the file, in hexadecimal.
+        carried_sha256: of what its last frame left for the next, in the file of the same name that ends in .npz.
         frames: how many it holds.
         last_time: of its last frame, and `end`: when that ends, in units of the film's time base.
+        cut: whether the job was stopped in it. Such a segment is not resumed after.
     """
 
     name: str
     sha256: str
+    carried_sha256: str
     frames: int
     last_time: int
     end: int
+    cut: bool = False
 
 
 class WorkFolder:
@@ -64,9 +69,9 @@ class WorkFolder:
             OutputError: the folder cannot be made.
         """
         self.segments = self._read_note()
-        kept = {segment.name for segment in self.segments}
-        for path in self.path.glob("[0-9]*.mp4"):
-            if path.name not in kept:
+        kept = {Path(segment.name).stem for segment in self.segments}
+        for path in (*self.path.glob("[0-9]*.mp4"), *self.path.glob("[0-9]*.npz")):
+            if path.stem not in kept:
                 path.unlink(missing_ok=True)
         self._write_note()
 
@@ -80,7 +85,9 @@ class WorkFolder:
             for entry in note["segments"]:
                 segment = Segment(**entry)
                 follows = not found or segment.last_time > found[-1].last_time
-                if not follows or _hash_file(self.path / segment.name) != segment.sha256:
+                path = self.path / segment.name
+                hashes = (_hash_file(path), _hash_file(path.with_suffix(".npz")))
+                if not follows or hashes != (segment.sha256, segment.carried_sha256):
                     break
                 found.append(segment)
         except (OSError, ValueError, TypeError, KeyError):  # no note, or a damaged one
@@ -88,7 +95,8 @@ class WorkFolder:
         return found
 
     def _write_note(self) -> None:
-        note = {"job": self._job, "partial": self._partial, "segments": [asdict(segment) for segment in self.segments]}
+        segments = [asdict(segment) for segment in self.segments if not segment.cut]
+        note = {"job": self._job, "partial": self._partial, "segments": segments}
         with replace_atomically(self.path / "job.json") as temporary:
             temporary.write_text(json.dumps(note), encoding="utf-8")
 
@@ -101,10 +109,19 @@ class WorkFolder:
         """Where the next segment belongs."""
         return self.path / f"{len(self.segments):06}-{self._owner}.mp4"
 
-    def add(self, path: Path, *, frames: int, last_time: int, end: int) -> None:
-        """Note a segment that has been written to `next_path`."""
-        self.segments.append(Segment(path.name, _hash_file(path), frames, last_time, end))
+    def add(self, path: Path, carried: Carried, *, frames: int, last_time: int, end: int, cut: bool) -> None:
+        """Note a segment that has been written to `next_path`; `carried` is what its last frame left."""
+        beside = path.with_suffix(".npz")
+        with replace_atomically(beside) as temporary:
+            temporary.write_bytes(carried.to_bytes())
+        self.segments.append(Segment(path.name, _hash_file(path), _hash_file(beside), frames, last_time, end, cut))
         self._write_note()
+
+    def read_carried(self) -> Carried | None:
+        """What the last frame of the last segment left; None: there is no segment."""
+        if not self.segments:
+            return None
+        return Carried.from_bytes((self.path / self.segments[-1].name).with_suffix(".npz").read_bytes())
 
     def list_paths(self) -> list[Path]:
         """The files of all segments.

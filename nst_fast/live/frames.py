@@ -2,8 +2,8 @@
 
 The page sends a frame as a message of bytes: its number in four bytes, big-endian, then a JPEG. Back comes the same
 number and the stylized JPEG. A frame that arrives while another waits takes its place; the page can tell by the
-numbers. Text messages are JSON: `{"style": NAME, "smoothing": 0.5}` from the page, with either key or both;
-`{"error": TEXT, "frame": NUMBER or null}` to the page.
+numbers. Text messages are JSON: `{"style": NAME, "smoothing": 0.5, "look": "strength=0.7"}` from the page, with any of
+these keys; `{"error": TEXT, "frame": NUMBER or null}` to the page.
 
 The server closes with `CLOSED_IDLE` a connection that has been idle, see `nst_fast.live.sessions`. A client connects
 again when it has something to send.
@@ -19,7 +19,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from nst_fast.errors import NstFastError, SettingError
 from nst_fast.live import limits
 from nst_fast.live.sessions import Session
-from nst_fast.live.stylize_pool import StylizePool
+from nst_fast.live.stylize_pool import StylizePool, check_frame_work, check_look
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.smoothing import FrameStylizer
 from nst_fast.stylize.stylizer import Stylizer
 
@@ -52,12 +53,13 @@ class LatestFrame:
 
 
 class FrameSettings:
-    """How one connection wants its frames: the style, and how much each frame takes over from the frame before."""
+    """How one connection wants its frames: style and look, and how much each frame takes over from the frame before."""
 
     def __init__(self, pool: StylizePool) -> None:
         self.pool = pool
         self.style = next(iter(pool.styles.values()))
         self.smoothing = 0.0
+        self.look = Look()
         self._stylize = self._build()
 
     def update(self, text: str) -> None:
@@ -70,14 +72,16 @@ class FrameSettings:
             wanted = json.loads(text) if len(text) <= limits.MAX_TEXT_CHARACTERS else None
         except (ValueError, RecursionError):
             wanted = None
-        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "smoothing"}:
-            raise SettingError('a text message is JSON such as {"style": "wave", "smoothing": 0.5}')
+        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "smoothing", "look"}:
+            raise SettingError('a text message is JSON such as {"style": "wave", "smoothing": 0.5, "look": ""}')
         style = self.pool.find_style(str(wanted.get("style", self.style.name)))
         smoothing = wanted.get("smoothing", self.smoothing)
         if type(smoothing) not in (int, float) or not 0 <= smoothing <= MAX_SMOOTHING:
             raise SettingError(f"smoothing is {str(smoothing)[:20]}; give 0 to {MAX_SMOOTHING}")
-        if (style, smoothing) != (self.style, self.smoothing):
-            self.style, self.smoothing = style, smoothing
+        look = Look.parse(str(wanted["look"])) if "look" in wanted else self.look
+        check_look(look)
+        if (style, smoothing, look) != (self.style, self.smoothing, self.look):
+            self.style, self.smoothing, self.look = style, smoothing, look
             self._stylize = self._build()
 
     @property
@@ -86,16 +90,18 @@ class FrameSettings:
         return self._stylize
 
     def _build(self) -> StylizeFunction:
-        style, smoothing = self.style, self.smoothing
-        stylizer: Stylizer | None = None
+        style, smoothing, look = self.style, self.smoothing, self.look
+        used: Stylizer | None = None
         frames: FrameStylizer | None = None
 
         def stylize(pixels: np.ndarray) -> np.ndarray:
             # The network is loaded here, in its thread; one in training is replaced now and then.
-            nonlocal stylizer, frames
-            if frames is None or style.stylizer is not stylizer:
-                stylizer = style.stylizer
-                frames = stylizer.for_frames(smoothing)
+            nonlocal used, frames
+            check_frame_work(pixels, look)
+            stylizer = style.stylizer
+            if frames is None or stylizer is not used:
+                used, frames = stylizer, stylizer.for_frames(smoothing)
+            stylizer.look = look  # other connections share it, and have looks of their own
             return frames.stylize_pixels(pixels)
 
         return stylize

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nst_fast.media.pictures import Picture, decode_picture, encode_picture
-from nst_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from nst_fast.networks.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from nst_fast.networks.checkpoint_header import find_checkpoint, list_shipped_checkpoints, read_checkpoint_header
 from nst_fast.stylize.stylizer import Stylizer
 
@@ -24,18 +25,32 @@ class Style:
 
     Args:
         name: as the page and the API call it.
-        about: `title`, `artist`, `year`, where known.
+        about: `title`, `artist`, `year`, where known; and `adjustable`, true, if it has the knob for its strength.
         load: gives the checkpoint; called often, so it should remember it.
+        on_open: called with the style after a stylizer was made, in that thread. None: nobody wants to know.
         options: of `Stylizer`, such as `device`.
 
     Each stylizer is for one thread at a time: `stylizer` and `thumbnail` for the thread of frames, the two of
     `picture_stylizer` for that of pictures.
+
+    Attributes:
+        last_used: when its network was last asked for by more than its thumbnail, by `time.monotonic`.
     """
 
-    def __init__(self, name: str, about: dict[str, Any], load: Callable[[], Checkpoint], **options: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        about: dict[str, Any],
+        load: Callable[[], Checkpoint],
+        *,
+        on_open: Callable[["Style"], None] | None = None,
+        **options: Any,
+    ) -> None:
         self.name = name
         self.about = about
+        self.last_used = time.monotonic()
         self._load = load
+        self._on_open = on_open
         self._options = options
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -45,25 +60,60 @@ class Style:
     @property
     def stylizer(self) -> Stylizer:
         """Stylizes frames and the thumbnail."""
-        return self._make_once("stylizer", lambda checkpoint: Stylizer(checkpoint, **self._options))
+        self.last_used = time.monotonic()
+        return self._open_stylizer()
 
     def picture_stylizer(self, *, tiled: bool) -> Stylizer:
         """Stylizes whole pictures: in tiles, or in one piece."""
+        self.last_used = time.monotonic()
         tiles = "always" if tiled else "never"
-        return self._make_once(tiles, lambda checkpoint: Stylizer(checkpoint, tiles=tiles, **self._options))
+        return self._make_once(tiles, lambda checkpoint: self._open(checkpoint, tiles=tiles))
 
     @property
     def thumbnail(self) -> bytes:
         """The sample photo in this style, a JPEG."""
-        stylizer = self.stylizer
+        stylizer = self._open_stylizer()
         return self._make_once(
             "thumbnail", lambda _: encode_jpeg(stylizer.stylize_pixels(read_sample()), quality=THUMBNAIL_QUALITY)
         )
 
     @property
     def onnx(self) -> bytes:
-        """The network as an ONNX file from pixels to pixels, see `build_onnx_graph`."""
+        """The network as an ONNX file from pixels to pixels, with an input for the strength if it is adjustable."""
+        self.last_used = time.monotonic()
         return self._make_once("onnx", _build_onnx)
+
+    @property
+    def file(self) -> bytes:
+        """A checkpoint file of a few kB; only for a style of the base network."""
+        return self._make_once(
+            "file", lambda checkpoint: encode_checkpoint(checkpoint, dtype="fp16", without_shared=True)
+        )
+
+    def make_sibling(
+        self,
+        name: str,
+        about: dict[str, Any],
+        checkpoint: Checkpoint,
+        on_open: Callable[["Style"], None] | None = None,
+    ) -> "Style":
+        """Another style, whose stylizers have the same options."""
+        return Style(name, about, lambda: checkpoint, on_open=on_open, **self._options)
+
+    def close(self) -> None:
+        """Forget the stylizers, which take most of the memory. They are made again on their next use."""
+        with self._lock:
+            self._made = {what: made for what, made in self._made.items() if not isinstance(made, Stylizer)}
+            self._locks = {}
+
+    def _open_stylizer(self) -> Stylizer:
+        return self._make_once("stylizer", self._open)
+
+    def _open(self, checkpoint: Checkpoint, **options: Any) -> Stylizer:
+        stylizer = Stylizer(checkpoint, **options, **self._options)
+        if self._on_open is not None:
+            self._on_open(self)
+        return stylizer
 
     def _make_once(self, what: str, make: Callable[[Checkpoint], _Made]) -> _Made:
         with self._lock:
@@ -81,7 +131,7 @@ class Style:
 def _build_onnx(checkpoint: Checkpoint) -> bytes:
     from nst_fast.networks.onnx_graph import build_onnx_graph
 
-    return build_onnx_graph(checkpoint, pixels=True)
+    return build_onnx_graph(checkpoint, pixels=True, strength=None, strength_input=True)
 
 
 def list_styles(given: Iterable[str], **options: Any) -> dict[str, Style]:
@@ -99,14 +149,22 @@ def list_styles(given: Iterable[str], **options: Any) -> dict[str, Style]:
         files.setdefault(path.resolve(), name)
     styles: dict[str, Style] = {}
     for path, fallback in files.items():
-        about = read_checkpoint_header(path).get("style", {})
-        base = str(about.get("name") or fallback)
-        name, number = base, 2
-        while name in styles:
-            name, number = f"{base} {number}", number + 1
+        header = read_checkpoint_header(path)
+        about = header.get("style", {})
+        name = find_free_name(str(about.get("name") or fallback), styles)
         about = {key: about[key] for key in ("title", "artist", "year") if about.get(key) is not None}
+        if header["network"].get("adjustable"):
+            about["adjustable"] = True
         styles[name] = Style(name, about, _remembered(path), **options)
     return styles
+
+
+def find_free_name(name: str, taken: Iterable[str]) -> str:
+    """The name itself, or with the first number from 2 on that makes it a new one."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
 
 
 def _remembered(path: Path) -> Callable[[], Checkpoint]:

@@ -28,6 +28,12 @@ TILED_PIXELS = 4_000_000  # from which a picture is stylized in tiles, which bou
 DECODE_SECONDS = 10.0
 DECODER_MEMORY_BYTES = 2_000_000_000  # address space of the process that decodes
 
+# Styles made from images. Beyond these, the one that has not been used for longest makes room.
+MAX_MADE_STYLES = 20
+MAX_MADE_STYLES_PER_CLIENT = 10
+MADE_STYLE_BUSY_SECONDS = 20.0  # since its last use, in which a style makes room for no other
+MAX_OPEN_MADE_STYLES = 4  # whose networks are in memory, some hundred megabytes each
+
 # WebSockets. Beyond these, one that is idle makes room, or one of the client that has the most.
 MAX_SESSIONS = 16
 MAX_SESSIONS_PER_CLIENT = 8

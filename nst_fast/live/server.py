@@ -1,7 +1,9 @@
 """The server of the live page: which addresses there are, and what each answers."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+import dataclasses
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -19,13 +21,17 @@ from nst_fast.live.frames import serve_frames
 from nst_fast.live.gallery import Style
 from nst_fast.live.guard import LOCAL_NAMES, Guard
 from nst_fast.live.lanes import StoppingError
+from nst_fast.live.made_styles import MadeStyles
 from nst_fast.live.sessions import Sessions
 from nst_fast.live.static_files import MEDIA_TYPES, StaticFile, read_page
 from nst_fast.live.stylize_pool import BusyError, StylizePool
 from nst_fast.live.training_view import TrainingView
 from nst_fast.live.web_runtime import VERSION, find_runtime
+from nst_fast.stylize.look import Look
 
 MIN_SIZE, MAX_SIZE = 16, 8192
+_KNOBS = tuple(field.name for field in dataclasses.fields(Look))
+_PARAMETERS = ("style", "size", "format", *_KNOBS)
 FORMATS = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
@@ -46,7 +52,7 @@ def build_app(
         token: that everyone must know, see `TokenGate`. None: there is none.
         training: the training that the page shows. None: there is none.
     """
-    pool = StylizePool(styles)
+    pool = StylizePool(dict(styles))
     server = _Server(pool, read_page(), training)
 
     @contextlib.asynccontextmanager
@@ -58,6 +64,8 @@ def build_app(
 
     routes = [
         Route("/api/styles", server.list_styles),
+        Route("/api/styles", server.make_style, methods=["POST"]),
+        Route("/api/styles/{name}.safetensors", server.read_style_file),
         Route("/api/styles/{name:path}/thumbnail.jpg", server.read_thumbnail),
         Route("/api/styles/{name:path}/network.onnx", server.read_network),
         Route(f"/runtime/{VERSION}/{{name}}", server.read_runtime),
@@ -82,6 +90,7 @@ class _Server:
     def __init__(self, pool: StylizePool, files: Mapping[str, StaticFile], training: TrainingView | None) -> None:
         self.training = training
         self.pool = pool
+        self.made = MadeStyles(pool.styles)
         self.files = files
         self.runtime = find_runtime()
         self.sessions = Sessions()
@@ -98,13 +107,26 @@ class _Server:
 
     async def list_styles(self, request: Request) -> Response:
         """Every style with its description and the addresses of its files."""
-        styles = []
-        for name, style in self.pool.styles.items():
-            folder = f"api/styles/{quote(name, safe='')}/"
-            files = {"thumbnail": folder + "thumbnail.jpg", "network": folder + "network.onnx"}
-            styles.append({"name": name, **style.about, **files})
+        styles = [self._describe(style) for style in self.pool.styles.values()]
         runtime = f"runtime/{VERSION}/" if self.runtime else None
         return JSONResponse({"styles": styles, "runtime": runtime, "training": self.training is not None})
+
+    async def make_style(self, request: Request) -> Response:
+        """A new style, read off an image: the body, or its multipart field `image`."""
+        _check_parameters(request, ("name",))
+        data = await _read_image(request)
+        client = client_of_scope(request.scope)
+        name = request.query_params.get("name", "")
+        checkpoint = await self.pool.predict_style(data, name, client, request.is_disconnected)
+        return JSONResponse(self._describe(self.made.add(checkpoint, client)), 201)
+
+    async def read_style_file(self, request: Request) -> Response:
+        """The checkpoint of a style that was made from an image."""
+        style = self._find_style(request.path_params["name"])
+        if style.name not in self.made:
+            raise HTTPException(404, f"style {style.name!r} was not made from an image here, so there is no file of it")
+        data = await self.pool.run(lambda: style.file, client_of_scope(request.scope))
+        return Response(data, media_type="application/octet-stream")
 
     async def read_thumbnail(self, request: Request) -> Response:
         """The sample photo in this style."""
@@ -142,17 +164,17 @@ class _Server:
     async def stylize(self, request: Request) -> Response:
         """Stylize a picture: the body, or its multipart field `image`."""
         query = request.query_params
-        if unknown := set(query) - {"style", "size", "format"}:
-            raise SettingError(f"parameter {sorted(unknown)[0][:80]!r} is unknown; allowed: style, size, format")
+        _check_parameters(request, _PARAMETERS)
         style = self._find_style(query["style"]) if "style" in query else next(iter(self.pool.styles.values()))
         size = _read_size(query.get("size"))
+        look = Look.from_values({name: text for name, text in query.items() if name in _KNOBS})
         image_format = query.get("format")
         if image_format not in (None, *FORMATS):
             raise SettingError(f"format {image_format[:80]!r} is unknown; allowed: {', '.join(FORMATS)}")
         data = await _read_image(request)
         client = client_of_scope(request.scope)
         body, image_format = await self.pool.stylize_picture(
-            data, style, size, image_format, client, request.is_disconnected
+            data, style, size, look, image_format, client, request.is_disconnected
         )
         return Response(body, media_type=FORMATS[image_format])
 
@@ -167,11 +189,24 @@ class _Server:
         finally:
             self.sessions.close(session)
 
+    def _describe(self, style: Style) -> dict[str, Any]:
+        """What is known of a style, and the addresses of its files."""
+        address = f"api/styles/{quote(style.name, safe='')}"
+        files = {"thumbnail": address + "/thumbnail.jpg", "network": address + "/network.onnx"}
+        if style.name in self.made:
+            files["file"] = address + ".safetensors"
+        return {"name": style.name, **style.about, **files}
+
     def _find_style(self, name: str) -> Style:
         try:
             return self.pool.find_style(name)
         except SettingError as error:
             raise HTTPException(404, str(error)) from error
+
+
+def _check_parameters(request: Request, allowed: Sequence[str]) -> None:
+    if unknown := set(request.query_params) - set(allowed):
+        raise SettingError(f"parameter {sorted(unknown)[0][:80]!r} is unknown; allowed: {', '.join(allowed)}")
 
 
 async def _read_image(request: Request) -> bytes:

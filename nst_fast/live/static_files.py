@@ -4,13 +4,18 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+from nst_fast.stylize.region import PERSON_NETWORK
+
 PAGE = Path(__file__).parent / "page"
+# The network that finds people, for the browser; the page asks for it only when somebody is to be found.
+PERSON = "person.onnx"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
+    ".onnx": "application/octet-stream",
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
@@ -33,9 +38,10 @@ def read_static_file(path: Path) -> StaticFile:
 
 
 def read_page() -> dict[str, StaticFile]:
-    """Name below the page's folder -> file."""
-    return {
+    """Name below the page's address -> file."""
+    files = {
         path.relative_to(PAGE).as_posix(): read_static_file(path)
         for path in sorted(PAGE.rglob("*"))
         if path.suffix in MEDIA_TYPES
     }
+    return {**files, PERSON: read_static_file(PERSON_NETWORK)}

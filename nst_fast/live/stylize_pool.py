@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import io
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from nst_fast.live.lanes import Lane
 from nst_fast.media.jpeg_scans import count_scans
 from nst_fast.media.pictures import Picture, decode_picture, encode_picture
 from nst_fast.media.resizing import size_for_long_side
+from nst_fast.networks.checkpoint import Checkpoint
+from nst_fast.stylize.look import SUBJECTS, Look, write_note
 
 FRAME_QUALITY = 88  # of the JPEG that goes back
 _JPEG_START = b"\xff\xd8\xff"
@@ -35,10 +37,10 @@ class StylizePool:
     picture is in work; each connection has one frame in here at most.
 
     Args:
-        styles: name -> style; the first is the default.
+        styles: name -> style; the first is the default. Others may be added and removed later.
     """
 
-    def __init__(self, styles: Mapping[str, Style]) -> None:
+    def __init__(self, styles: dict[str, Style]) -> None:
         self.styles = styles
         self._frames = Lane("live-frames")
         self._frame_codec = Lane("live-frame-codec", threads=2)
@@ -94,6 +96,7 @@ class StylizePool:
         data: bytes,
         style: Style,
         size: int | None,
+        look: Look,
         image_format: str | None,
         client: str,
         is_gone: Callable[[], Awaitable[bool]],
@@ -103,24 +106,53 @@ class StylizePool:
         Args:
             data: the bytes of a picture file.
             size: see `Stylizer.stylize_picture`.
+            look: the knobs, which the file's metadata tells.
             image_format: jpg, png or webp. None: png where there is transparency, else jpg.
             is_gone: whether nobody waits for the result any more.
 
         Raises:
             BusyError: too many are waiting.
             ImageError: no picture, damaged, or too large.
-            SettingError: `size` means too many pixels.
+            SettingError: `size` and the stroke size mean too many pixels; or the look is not allowed here.
         """
+        check_look(look)
+        async with self._decoded(data, client, is_gone) as picture:
+            check_work(picture, size, look)
+            stylized = await self._pictures.run(lambda: stylize_whole(style, picture, size, look), client)
+            suffix = image_format or ("jpg" if picture.alpha is None else "png")
+            note = write_note(style.name, look)
+            body = await self._picture_codec.run(lambda: encode_picture(stylized, f".{suffix}", note=note), client)
+            return body, suffix
+
+    async def predict_style(
+        self, data: bytes, name: str, client: str, is_gone: Callable[[], Awaitable[bool]]
+    ) -> Checkpoint:
+        """A network in the style of an image, see `nst_fast.stylize.style_image.predict_style`.
+
+        Args:
+            data: the bytes of a picture file.
+            name: of the style.
+            is_gone: whether nobody waits for the result any more.
+
+        Raises:
+            BusyError: too many pictures are waiting.
+            ImageError: no picture, damaged, or too large.
+        """
+        from nst_fast.stylize.style_image import predict_style  # with ONNX Runtime
+
+        async with self._decoded(data, client, is_gone) as picture:
+            return await self._pictures.run(lambda: predict_style(picture, name=name), client)
+
+    @contextlib.asynccontextmanager
+    async def _decoded(
+        self, data: bytes, client: str, is_gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Picture]:
+        """The picture, when it is its turn; the turn ends with the block."""
         with self._place(client):
             async with self._turns:
                 if await is_gone():
                     raise BusyError("the client is gone")
-                picture = await self._picture_codec.run(lambda: self._decode(data), client)
-                check_work(picture, size)
-                stylized = await self._pictures.run(lambda: stylize_whole(style, picture, size), client)
-                suffix = image_format or ("jpg" if picture.alpha is None else "png")
-                body = await self._picture_codec.run(lambda: encode_picture(stylized, f".{suffix}"), client)
-                return body, suffix
+                yield await self._picture_codec.run(lambda: self._decode(data), client)
 
     def _decode(self, data: bytes) -> Picture:
         return self._decoders.decode(data, max_pixels=limits.MAX_PICTURE_PIXELS)
@@ -152,23 +184,46 @@ def decode_frame(frame: bytes) -> np.ndarray:
     return decode_picture(frame, name="the frame", max_pixels=limits.MAX_FRAME_PIXELS).rgb
 
 
-def check_work(picture: Picture, size: int | None) -> None:
-    """Raises: SettingError, if the network would work on more than `limits.MAX_PICTURE_PIXELS`."""
-    height, width = picture.rgb.shape[:2]
-    if size is None:
-        return
-    height, width = size_for_long_side(height, width, size)
-    if height * width > limits.MAX_PICTURE_PIXELS:
+def check_look(look: Look) -> None:
+    """Raises: SettingError, if the look names a mask: files of the server are not for its clients."""
+    if look.mask is not None:
+        raise SettingError(f"region is {str(look.region)[:40]!r}; allowed here: {', '.join(SUBJECTS)}")
+
+
+def check_frame_work(pixels: np.ndarray, look: Look) -> None:
+    """Raises: SettingError, if small strokes make more of a frame (height, width, 3) than its limit of pixels."""
+    height, width = pixels.shape[:2]
+    if height * width / look.stroke_size**2 > limits.MAX_FRAME_PIXELS:
         raise SettingError(
-            f"size {size} means {width} x {height} = {height * width:,} pixels of work, more than the limit of "
-            f"{limits.MAX_PICTURE_PIXELS:,}; give a smaller size"
+            f"stroke_size {look.stroke_size:g} is too small for frames of {width} x {height}; give a larger one, or "
+            f"smaller frames"
         )
 
 
-def stylize_whole(style: Style, picture: Picture, size: int | None) -> Picture:
-    """The picture in this style; in tiles where it is large, which bounds the memory."""
+def check_work(picture: Picture, size: int | None, look: Look) -> None:
+    """Raises: SettingError, if the network would work on more than `limits.MAX_PICTURE_PIXELS`."""
+    if size is None and look.stroke_size >= 1:
+        return
+    height, width = _network_size(picture, size, look)
+    if height * width > limits.MAX_PICTURE_PIXELS:
+        raise SettingError(
+            f"size {size or max(picture.rgb.shape[:2])} and stroke size {look.stroke_size:g} mean {width} x {height} = "
+            f"{height * width:,} pixels of work, more than the limit of {limits.MAX_PICTURE_PIXELS:,}; give a smaller "
+            f"size"
+        )
+
+
+def _network_size(picture: Picture, size: int | None, look: Look) -> tuple[int, int]:
+    """Roughly the height and width in pixels at which the network works."""
     height, width = picture.rgb.shape[:2]
     if size is not None:
         height, width = size_for_long_side(height, width, size)
+    return round(height / look.stroke_size), round(width / look.stroke_size)
+
+
+def stylize_whole(style: Style, picture: Picture, size: int | None, look: Look) -> Picture:
+    """The picture in this style; in tiles where it is large, which bounds the memory."""
+    height, width = _network_size(picture, size, look)
     stylizer = style.picture_stylizer(tiled=height * width > limits.TILED_PIXELS)
+    stylizer.look = look
     return stylizer.stylize_picture(picture, size=size)

@@ -41,6 +41,8 @@ class TrainingView:
     def watch(self, moment: "Moment") -> None:
         """Take what `train` shows of itself."""
         self._checkpoint = self._take_snapshot(moment.network)
+        if self._checkpoint.description.adjustable:
+            self.style.about["adjustable"] = True
         self._step, self._steps = moment.step, moment.steps
         if moment.terms:
             losses = [*self._losses, {"step": moment.step, **moment.terms}]

@@ -10,14 +10,17 @@ for any s, t, and any Gram matrices G, H. So a tap returns R s, which has as man
 style losses of R s are those of VGG's predicted activations.
 """
 
+import contextlib
+import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError, nearest_name
+from nst_fast.losses.settings import LossSettings
 
 
 class Architecture(NamedTuple):
@@ -89,6 +92,30 @@ def list_taps(architecture: str) -> list[str]:
     return [convolution.tap for convolution in list_convolutions(architecture) if convolution.tap is not None]
 
 
+def nearest_taps(architecture: str, taps: Mapping[str, float]) -> dict[str, float]:
+    """The weights of taps; a tap that only `compact` lacks counts at its deepest one in the same block.
+
+    So one choice of taps serves a training that takes its first steps with `compact`, which has no relu4_2.
+    """
+    known = list_taps(architecture)
+    nearest: dict[str, float] = {}
+    for tap, weight in taps.items():
+        in_block = [one for one in known if one.partition("_")[0] == tap.partition("_")[0]]
+        if architecture == "compact" and tap not in known and tap in list_taps("vgg19") and in_block:
+            tap = in_block[-1]
+        nearest[tap] = nearest.get(tap, 0.0) + weight
+    return nearest
+
+
+def adapt_taps(settings: LossSettings, architecture: str) -> LossSettings:
+    """The settings of a loss with the taps that this loss network has, see `nearest_taps`."""
+    return dataclasses.replace(
+        settings,
+        content_taps=nearest_taps(architecture, settings.content_taps),
+        style_taps=nearest_taps(architecture, settings.style_taps),
+    )
+
+
 def check_taps(architecture: str, taps: Iterable[str]) -> None:
     """Raise SettingError, with the list of taps, if one of `taps` does not exist or `taps` is empty."""
     known = list_taps(architecture)
@@ -113,6 +140,10 @@ class LossNetwork(nn.Module):
         pooling: `max` as trained, or `average`, which Gatys et al. 2016 (section 2) found to give smoother images.
         input_normalization: a key of INPUT_NORMALIZATIONS: the one that the weights were trained with.
 
+    Attributes:
+        autocast_type: number type of the convolutions; None: that of the weights. Half of the bits are twice as fast on
+            processors that have instructions for them (AMX), and change a loss by a thousandth.
+
     Raises:
         SettingError: unknown architecture, tap, pooling or normalization.
     """
@@ -136,6 +167,7 @@ class LossNetwork(nn.Module):
         self.pooling = pooling
         self.input_normalization = input_normalization
         self.weights_name = "uninitialized"
+        self.autocast_type: torch.dtype | None = None
         every = list_convolutions(architecture)
         depth = max(i for i, convolution in enumerate(every) if convolution.tap in taps)
         self.convolutions = every[: depth + 1]
@@ -174,7 +206,10 @@ class LossNetwork(nn.Module):
             ImageError: the image is smaller than one activation of the deepest tap.
         """
         activations = self.activate(image, taps)
-        return {tap: self.metrics[tap](hidden) for tap, hidden in activations.items()} if self.metrics else activations
+        if not self.metrics:
+            return activations
+        with self._autocast(image.device):
+            return {tap: self.metrics[tap](hidden) for tap, hidden in activations.items()}
 
     def activate(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """Like `forward`, but for `compact` the network's own activations, non-negative, not those in VGG's metric."""
@@ -188,9 +223,18 @@ class LossNetwork(nn.Module):
                 f"an image of {width} x {height} pixels is too small for the deepest tap asked for; "
                 f"each side must be at least {stride} pixels"
             )
+        hidden = (image - self.mean) / self.deviation
+        with self._autocast(image.device):
+            return self._convolve(hidden, wanted)
+
+    def _autocast(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+        if self.autocast_type is None:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, self.autocast_type)
+
+    def _convolve(self, hidden: Tensor, wanted: set[str]) -> dict[str, Tensor]:
         pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
         activations: dict[str, Tensor] = {}
-        hidden = (image - self.mean) / self.deviation
         for convolution, layer in zip(self.convolutions, self.layers, strict=True):
             if convolution.pool_before:
                 hidden = pool(hidden, 2)

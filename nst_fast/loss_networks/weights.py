@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError, WeightsError
-from nst_fast.files.shipped import checkpoint_folders
+from nst_fast.files.shipped import compact_loss_network
 from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.settings.networks import LossNetworkSettings
 
@@ -29,7 +29,6 @@ IMAGENET_RELEASES = {
     "imagenet_features": {"vgg16": "IMAGENET1K_FEATURES"},
 }
 WEIGHT_WORDS = (*IMAGENET_RELEASES, "shipped", "random")
-SHIPPED_COMPACT = Path("loss_networks", "compact.safetensors")
 
 
 def build_loss_network(
@@ -128,11 +127,11 @@ def find_weights(name: str, weights: str) -> str:
 def _find_shipped(name: str) -> Path:
     if name != "compact":
         raise SettingError(f"weights 'shipped' of loss network {name} do not exist; they do for compact")
-    for folder in checkpoint_folders():
-        if os.path.isfile(folder / SHIPPED_COMPACT):
-            return folder / SHIPPED_COMPACT
+    file = compact_loss_network()
+    if os.path.isfile(file):
+        return file
     raise WeightsError(
-        f"{Path('checkpoints') / SHIPPED_COMPACT} is missing from this installation; install nst-fast again, or choose "
+        f"{Path(*file.parts[-3:])} is missing from this installation; install nst-fast again, or choose "
         f"loss_network vgg19"
     )
 

@@ -10,7 +10,7 @@ from nst_fast.losses.scaling import check_scaling, in_full_precision
 
 
 def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", feature_variance: float = 1.0) -> Tensor:
-    """The content loss of one tap, averaged over the batch.
+    """The content loss of one tap.
 
     With F the features and P the target, both (C, H, W):
 
@@ -30,14 +30,14 @@ def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", fe
         SettingError: an unknown scaling.
 
     Returns:
-        A scalar in at least float32.
+        (B,), in at least float32.
     """
     check_scaling(scaling)
     with torch.autocast(features.device.type, enabled=False):
         difference = in_full_precision(features) - in_full_precision(target)
         if scaling == "gatys":
-            return 0.5 * difference.square().sum() / features.shape[0]
-        mean_square = difference.square().mean()
+            return 0.5 * difference.square().sum((1, 2, 3))
+        mean_square = difference.square().mean((1, 2, 3))
         return mean_square / feature_variance if scaling == "relative" else mean_square
 
 

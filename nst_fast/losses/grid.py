@@ -25,12 +25,12 @@ def grid_power(image: Tensor) -> Tensor:
         image: shape (B, 3, H, W), RGB in [0, 1].
 
     Returns:
-        A scalar in at least float32, summed over the colors; 0 for images smaller than a window.
+        (B,), in at least float32, summed over the colors; 0 for images smaller than a window.
     """
     with torch.autocast(image.device.type, enabled=False):
         image = in_full_precision(image)
         if min(image.shape[2:]) < _WINDOW:
-            return image.sum() * 0
+            return image.sum((1, 2, 3)) * 0
         places = torch.arange(_WINDOW, dtype=image.dtype, device=image.device)
         window = torch.hann_window(_WINDOW, dtype=image.dtype, device=image.device)
         quarter = 2 * math.pi / PERIOD * places
@@ -43,4 +43,4 @@ def grid_power(image: Tensor) -> Tensor:
         # Down, then across: (B, 3, windows down, W, 4), then (B, 3, windows down, windows across, 4, 4).
         down = image.unfold(2, _WINDOW, _WINDOW // 2) @ waves.T
         powers = (down.unfold(3, _WINDOW, _WINDOW // 2) @ waves.T).square()
-        return (powers.sum((-2, -1)) - powers[..., 0, 0]).sum(1).mean()
+        return (powers.sum((-2, -1)) - powers[..., 0, 0]).sum(1).mean((1, 2))

@@ -1,6 +1,7 @@
 """The perceptual loss: content, style, total variation and grid artifacts, weighted into one total with named terms."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,48 +9,76 @@ from torch import Tensor, nn
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.grid import grid_power
-from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings, check_weights
-from nst_fast.losses.style import gram_matrix, style_loss
+from nst_fast.losses.moments import measure_moments, moment_loss
+from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
+from nst_fast.losses.style import style_loss
+from nst_fast.losses.style_targets import StyleTargets, measure_style, mix_targets, share_out
+from nst_fast.losses.tones import PhotoTones, tone_loss, weigh_bands
 from nst_fast.losses.total_variation import total_variation
+
+# Style counts by strength ** 1.5: 1/8 at a strength of 1/4, 2.8 times at 2.
+STRENGTH_POWER = 1.5
+# Of the mean squared difference from the photo's pixels, at strength 0. The content loss alone leaves colors free.
+PIXEL_WEIGHT = 50.0
+
+
+class PhotoTargets(NamedTuple):
+    """What the loss knows of photos.
+
+    Attributes:
+        photos: (B, 3, H, W), RGB in [0, 1].
+        features: content tap -> activations.
+        ranks: (B, 1, H // 4, W // 4) of their tones; None: no term needs them.
+    """
+
+    photos: Tensor
+    features: Mapping[str, Tensor]
+    ranks: Tensor | None
 
 
 class PerceptualLoss(nn.Module):
-    """The weighted sum of content loss, style loss, total variation and grid power.
+    """The weighted sum of content loss, style loss, tone loss, total variation and grid power.
 
-    The Gram matrices of the style image are computed once, on construction. The pass for the content stops at the
-    deepest content tap.
+    The statistics of the style image are measured once, on construction. The pass for the content stops at the deepest
+    content tap.
 
     With the scaling `relative`, content and style are weighted means over their taps, so that the number of taps does
     not matter. With `gatys` and `johnson` they are weighted sums, as in the papers.
 
     Args:
-        loss_network: gives the activations, called as `loss_network(images, taps)`; `.to(device)` moves it along.
-        style_image: shape (3, H, W), RGB in [0, 1], at the size at which its style counts; or several style images,
-            each of its own size, to blend.
+        loss_network: gives the activations, called as `loss_network(images, taps)`.
+        style_image: shape (3, H, W), RGB in [0, 1], at the size at which its style counts, on the device of the loss
+            network; or several style images, each of its own size, to blend; or targets that are measured already.
         settings: weights, taps and scaling.
-        style_weights: the share of each style image, in any unit; None: equal shares. The target is the weighted mean
-            of the Gram matrices, which is that of one canvas on which each style image covers its share. A weighted sum
-            of losses would have the same gradients (for `gatys` and `johnson`), and a minimum that no image reaches.
+        style_weights: the share of each style image, in any unit; None: equal shares.
         feature_variance: tap -> variance over photos for every content tap, from `measure_feature_variance`; only
             `relative` needs it.
+        photo_tones: ranks the tones of photos; needed where `settings.needs_tones`.
+
+    Attributes:
+        targets: what the style of stylized images is compared with. Like `photo_tones` it stays on the device where it
+            was measured, so build the loss on the device where it is used.
 
     Raises:
-        SettingError: an unknown tap, a missing variance, no style image, or weights that do not fit the style images.
+        SettingError: an unknown tap, a missing variance, missing tones, no style image, or weights that do not fit the
+            style images.
     """
 
     def __init__(
         self,
         loss_network: nn.Module,
-        style_image: Tensor | Sequence[Tensor],
+        style_image: Tensor | Sequence[Tensor] | StyleTargets,
         settings: LossSettings | None = None,
         *,
         style_weights: Sequence[float] | None = None,
         feature_variance: Mapping[str, float] | None = None,
+        photo_tones: PhotoTones | None = None,
     ) -> None:
         super().__init__()
         settings = settings or LossSettings()
         self.loss_network = loss_network
         self.settings = settings
+        self.photo_tones = photo_tones
         self.content_taps = {tap: weight for tap, weight in settings.content_taps.items() if weight > 0}
         self.style_taps = {tap: weight for tap, weight in settings.style_taps.items() if weight > 0}
         self.feature_variance = {**dict.fromkeys(self.content_taps, 1.0), **(feature_variance or {})}
@@ -59,61 +88,101 @@ class PerceptualLoss(nn.Module):
                 f"the relative scaling needs feature_variance of {', '.join(sorted(missing))}; "
                 f"measure it on photos with measure_feature_variance"
             )
-        style_images = [style_image] if isinstance(style_image, Tensor) else list(style_image)
-        for tap, gram in self._blend_grams(style_images, _shares(style_images, style_weights)).items():
-            # Buffers, so that `.to(device)` moves them; they are not saved with anything.
-            self.register_buffer(f"target_{tap}", gram, persistent=False)
+        if settings.needs_tones and photo_tones is None:
+            raise SettingError(
+                "the tone loss and the bands of the style loss need photo_tones; make PhotoTones of some photos, or "
+                "set tone_weight and band_share to 0"
+            )
+        if isinstance(style_image, StyleTargets):
+            self.targets = style_image
+        else:
+            style_images = [style_image] if isinstance(style_image, Tensor) else list(style_image)
+            shares = share_out(len(style_images), style_weights)
+            self.targets = mix_targets([self.measure_style(image) for image in style_images], shares)
+
+    def measure_style(self, style_image: Tensor) -> StyleTargets:
+        """The targets of a style image, (3, H, W), RGB in [0, 1], as `forward` takes them."""
+        return measure_style(self.loss_network, style_image, [*self.style_taps], moments=self.settings.compares_moments)
 
     @torch.no_grad()
-    def measure_content(self, photos: Tensor) -> Mapping[str, Tensor]:
+    def measure_content(self, photos: Tensor) -> PhotoTargets:
         """What `forward` compares with, for photos (B, 3, H, W), RGB in [0, 1], that it is given many times."""
-        return self.loss_network(photos, self.content_taps)
+        features = self.loss_network(photos, self.content_taps)
+        return PhotoTargets(photos, features, self.photo_tones.rank(photos) if self.photo_tones is not None else None)
 
-    def forward(self, stylized: Tensor, photos: Tensor | Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self,
+        stylized: Tensor,
+        photos: Tensor | PhotoTargets,
+        *,
+        strengths: Tensor | None = None,
+        targets: StyleTargets | None = None,
+        damped: bool = False,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, with gradients towards `stylized`, and every term without gradients.
 
         Args:
             stylized: shape (B, 3, H, W), RGB in [0, 1].
             photos: the same shape; or what `measure_content` made of them.
+            strengths: (B,), 0 to 2, at which an adjustable network stylized each image; None: 1 for all. Style and
+                tones count by the power 1.5 of it; and the less it is, the more the photo's own pixels count.
+            targets: of the style image for each image; None: those of the style image given on construction.
+            damped: True: style and tone count in the total as log(1 + x), so that among many style images the few of
+                hardly any contrast, whose relative errors are huge, do not drown the others.
 
         Returns:
             The scalar total, and scalars by name: `total`, the terms before their weights, which are `content`,
-            `style`, `total_variation` and `grid`, and one for each tap, such as `style.relu1_1`.
+            `style`, `tone`, `total_variation` and `grid`, and one for each tap, such as `style.relu1_1`. All are means
+            over the batch.
         """
         settings = self.settings
-        photo_features = self.measure_content(photos) if isinstance(photos, Tensor) else photos
+        photo = self.measure_content(photos) if isinstance(photos, Tensor) else photos
+        targets = targets or self.targets
         features = self.loss_network(stylized, self.content_taps.keys() | self.style_taps.keys())
         by_tap: dict[str, Tensor] = {}
         for tap in self.content_taps:
             by_tap[f"content.{tap}"] = content_loss(
-                features[tap], photo_features[tap], settings.scaling, self.feature_variance[tap]
+                features[tap], photo.features[tap], settings.scaling, self.feature_variance[tap]
             )
         for tap in self.style_taps:
-            by_tap[f"style.{tap}"] = style_loss(features[tap], getattr(self, f"target_{tap}"), settings.scaling)
+            by_tap[f"style.{tap}"] = self._compare_style(tap, features[tap], targets, photo.ranks)
         terms = {
             "content": self._over_taps(by_tap, "content", self.content_taps),
             "style": self._over_taps(by_tap, "style", self.style_taps),
             "total_variation": total_variation(stylized, settings.scaling),
             "grid": grid_power(stylized),
         }
-        total = settings.content_weight * terms["content"] + settings.style_strength * terms["style"]
+        if photo.ranks is not None:
+            terms["tone"] = tone_loss(stylized, photo.ranks, targets.tone_curves)
+        style_share: Tensor | float = 1.0
+        total = settings.content_weight * terms["content"]
+        if strengths is not None:
+            style_share = strengths**STRENGTH_POWER
+            pixels = (stylized - photo.photos).square().mean((1, 2, 3))
+            total = total + PIXEL_WEIGHT * (1 - strengths).clamp(min=0).square() * pixels
+        damp = torch.log1p if damped else lambda term: term
+        total = total + style_share * settings.style_strength * damp(terms["style"])
+        if settings.weighs_tones > 0:
+            total = total + style_share * settings.weighs_tones * damp(terms["tone"])
         for name, weight in (("total_variation", settings.total_variation_weight), ("grid", settings.grid_weight)):
             if weight > 0:  # else the term is only shown, and its gradient would cost time
                 total = total + weight * terms[name]
         named = {"total": total, **terms, **by_tap}
-        return total, {name: term.detach() for name, term in named.items()}
+        return total.mean(), {name: term.detach().mean() for name, term in named.items()}
 
-    @torch.no_grad()
-    def _blend_grams(self, style_images: Sequence[Tensor], shares: Sequence[float]) -> dict[str, Tensor]:
-        blended: dict[str, Tensor] = {}
-        for style_image, share in zip(style_images, shares, strict=True):
-            for tap, features in self.loss_network(style_image.unsqueeze(0), self.style_taps).items():
-                gram = gram_matrix(features)[0] * share
-                blended[tap] = blended[tap] + gram if tap in blended else gram
-        return blended
+    def _compare_style(self, tap: str, features: Tensor, targets: StyleTargets, ranks: Tensor | None) -> Tensor:
+        settings = self.settings
+        if not settings.compares_moments:
+            return style_loss(features, targets.grams[tap], settings.scaling)
+        target = targets.moments[tap]
+        if settings.band_share == 0 or ranks is None:
+            return moment_loss(measure_moments(features), target.over_all())
+        moments = measure_moments(features, weigh_bands(ranks, *features.shape[2:]))
+        over_all = moment_loss(moments.over_all(), target.over_all())
+        return torch.lerp(over_all, moment_loss(moments, target), settings.band_share)
 
     def _over_taps(self, by_tap: Mapping[str, Tensor], kind: str, taps: Mapping[str, float]) -> Tensor:
-        weighted = torch.stack([weight * by_tap[f"{kind}.{tap}"] for tap, weight in taps.items()]).sum()
+        weighted = torch.stack([weight * by_tap[f"{kind}.{tap}"] for tap, weight in taps.items()]).sum(0)
         return weighted / sum(taps.values()) if self.settings.scaling == "relative" else weighted
 
 
@@ -149,29 +218,19 @@ def build_relative_loss(
     *,
     content_taps: Mapping[str, float] = DEFAULT_CONTENT_TAPS,
     style_taps: Mapping[str, float] = DEFAULT_STYLE_TAPS,
-    style_strength: float = 20.0,
+    style_strength: float = LossSettings().style_strength,
 ) -> PerceptualLoss:
-    """The loss that compares checkpoints: `relative`, 20 * style + content, with the variance of these very photos.
+    """The loss that compares checkpoints: `relative`, with the variance and the tones of these very photos.
 
     Args:
         loss_network: see `PerceptualLoss`.
         style_image: shape (3, H, W), RGB in [0, 1]; use a short side of 384 pixels for figures to compare.
         photos: shape (N, 3, H, W), RGB in [0, 1]; use crops of 256 pixels for figures to compare.
-        content_taps, style_taps: tap -> weight.
+        content_taps, style_taps: tap -> weight, of taps that the loss network has.
         style_strength: weight of the style loss.
     """
     variance = measure_feature_variance(loss_network, photos.split(4), content_taps)
     settings = LossSettings(content_taps=content_taps, style_taps=style_taps, style_strength=style_strength)
-    return PerceptualLoss(loss_network, style_image, settings, feature_variance=variance)
-
-
-def _shares(style_images: Sequence[Tensor], weights: Sequence[float] | None) -> list[float]:
-    if not style_images:
-        raise SettingError("no style image was given; give at least one")
-    weights = [1.0] * len(style_images) if weights is None else weights
-    if len(weights) != len(style_images):
-        raise SettingError(
-            f"style_weights has {len(weights)} numbers for {len(style_images)} style images; give one for each"
-        )
-    check_weights("style_weights", {str(number + 1): weight for number, weight in enumerate(weights)})
-    return [weight / sum(weights) for weight in weights]
+    return PerceptualLoss(
+        loss_network, style_image, settings, feature_variance=variance, photo_tones=PhotoTones(photos)
+    )

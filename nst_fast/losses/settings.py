@@ -12,9 +12,11 @@ from nst_fast.settings.declare import setting, with_help
 # gatys:    Gatys, Ecker, Bethge 2016 (CVPR), equations 1, 4 and 5.
 # johnson:  Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), section 3.2.
 SCALINGS = ("relative", "gatys", "johnson")
+# moments: mean and covariance apart, over the image and in bands of tone (ours). gram: the Gram matrix of the papers.
+STYLE_STATISTICS = ("moments", "gram")
 
 # The taps that every verb uses by default, so that their figures can be compared.
-DEFAULT_CONTENT_TAPS = {"relu3_2": 1.0}
+DEFAULT_CONTENT_TAPS = {"relu3_2": 1.0, "relu4_2": 1.0}
 DEFAULT_STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0}
 
 
@@ -23,8 +25,13 @@ DEFAULT_STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1":
 class LossSettings:
     """The loss: what the training (or the optimization) minimizes."""
 
-    style_strength: float = setting(20.0, "weight of the style loss: more style, less photo; start at 20", at_least=0)
+    style_strength: float = setting(16.0, "weight of the style loss: more for more style and less photo", at_least=0)
     content_weight: float = setting(1.0, "weight of the content loss", at_least=0)
+    tone_weight: float | None = setting(
+        None,
+        "weight of the tone loss: dark stays dark, in the style's tones; null: 1 if relative, else 0",
+        at_least=0,
+    )
     total_variation_weight: float = setting(0.0, "weight of the total variation, which smooths the image", at_least=0)
     grid_weight: float = setting(0.0, "weight against grid artifacts (dots and lines 4 pixels apart)", at_least=0)
     content_taps: Mapping[str, float] = setting(
@@ -33,6 +40,17 @@ class LossSettings:
     style_taps: Mapping[str, float] = setting(
         DEFAULT_STYLE_TAPS, "layers of the style loss with their weights, such as {relu1_2:1,relu2_2:0.5}"
     )
+    style_statistic: str | None = setting(
+        None,
+        "what the style loss compares: moments or gram; null: moments with scaling=relative, else gram",
+        choices=STYLE_STATISTICS,
+    )
+    band_share: float = setting(
+        0.7,
+        "share of the style loss that compares dark with dark and light with light (moments only)",
+        at_least=0,
+        at_most=1,
+    )
     scaling: str = setting("relative", "units of the terms: relative, gatys or johnson", choices=SCALINGS)
 
     def __post_init__(self) -> None:
@@ -40,7 +58,31 @@ class LossSettings:
         check_weights("content_taps", self.content_taps)
         check_weights("style_taps", self.style_taps)
         names = ("content_weight", "style_strength", "total_variation_weight", "grid_weight")
-        check_weights("the weights", {name: getattr(self, name) for name in names})
+        check_weights(
+            "the weights", {**{name: getattr(self, name) for name in names}, "tone_weight": self.weighs_tones}
+        )
+        if self.scaling != "relative" and self.style_statistic == "moments":
+            raise SettingError(f"style_statistic moments has no scaling {self.scaling}; set scaling=relative, or gram")
+
+    def fill_in(self) -> "LossSettings":
+        """A copy in which the tone weight and the statistic are no longer None."""
+        statistic = "moments" if self.compares_moments else "gram"
+        return dataclasses.replace(self, tone_weight=self.weighs_tones, style_statistic=statistic)
+
+    @property
+    def weighs_tones(self) -> float:
+        """The weight of the tone loss."""
+        return float(self.scaling == "relative") if self.tone_weight is None else self.tone_weight
+
+    @property
+    def needs_tones(self) -> bool:
+        """Whether any term looks at tones."""
+        return self.weighs_tones > 0 or (self.compares_moments and self.band_share > 0)
+
+    @property
+    def compares_moments(self) -> bool:
+        """Whether the style loss compares moments; else it compares Gram matrices."""
+        return (self.style_statistic or {"relative": "moments"}.get(self.scaling, "gram")) == "moments"
 
 
 def check_weights(name: str, weights: Mapping[str, float]) -> None:

@@ -24,7 +24,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def style_loss(features: Tensor, target_gram: Tensor, scaling: str = "relative") -> Tensor:
-    """The style loss of one tap, averaged over the batch.
+    """The style loss of one tap by Gram matrices.
 
     With G and A the Gram matrices of the stylized image and of the style image, each divided by its own number of
     positions:
@@ -42,7 +42,7 @@ def style_loss(features: Tensor, target_gram: Tensor, scaling: str = "relative")
         SettingError: an unknown scaling.
 
     Returns:
-        A scalar in at least float32.
+        (B,), in at least float32.
     """
     check_scaling(scaling)
     with torch.autocast(features.device.type, enabled=False):
@@ -51,7 +51,7 @@ def style_loss(features: Tensor, target_gram: Tensor, scaling: str = "relative")
         missing = (gram - target_gram).square().sum((1, 2))
         channels = features.shape[1]
         if scaling == "gatys":
-            return missing.mean() / (4 * channels**2)
+            return missing / (4 * channels**2)
         if scaling == "johnson":
-            return missing.mean() / channels**2
-        return (missing / target_gram.square().sum((-2, -1))).mean()
+            return missing / channels**2
+        return missing / target_gram.square().sum((-2, -1))

@@ -7,7 +7,7 @@ from nst_fast.losses.scaling import check_scaling, in_full_precision
 
 
 def total_variation(image: Tensor, scaling: str = "relative") -> Tensor:
-    """The squared differences of neighboring pixels, averaged over the batch.
+    """The squared differences of neighboring pixels.
 
     - `gatys`, `johnson`: their sum over an image (Mahendran and Vedaldi 2015, equation 7, beta = 2, which is what
       Johnson et al. 2016 use);
@@ -18,7 +18,7 @@ def total_variation(image: Tensor, scaling: str = "relative") -> Tensor:
         scaling: `relative`, `gatys` or `johnson`.
 
     Returns:
-        A scalar in at least float32; 0 for an image of one pixel.
+        (B,), in at least float32; 0 for an image of one pixel.
 
     Raises:
         SettingError: an unknown scaling.
@@ -26,10 +26,10 @@ def total_variation(image: Tensor, scaling: str = "relative") -> Tensor:
     check_scaling(scaling)
     with torch.autocast(image.device.type, enabled=False):
         image = in_full_precision(image)
-        down = (image[..., 1:, :] - image[..., :-1, :]).square().sum()
-        across = (image[..., 1:] - image[..., :-1]).square().sum()
+        down = (image[..., 1:, :] - image[..., :-1, :]).square().sum((1, 2, 3))
+        across = (image[..., 1:] - image[..., :-1]).square().sum((1, 2, 3))
         if scaling == "relative":
-            batch, channels, height, width = image.shape
-            differences = batch * channels * ((height - 1) * width + height * (width - 1))
+            _, channels, height, width = image.shape
+            differences = channels * ((height - 1) * width + height * (width - 1))
             return (down + across) / max(differences, 1)
-        return (down + across) / image.shape[0]
+        return down + across

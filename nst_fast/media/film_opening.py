@@ -38,6 +38,12 @@ class ReadErrors:
         self.resized = 0
         self.ends_at: float | None = None
 
+    def add(self, other: "ReadErrors") -> None:
+        """Count what could not be read of another part of the film too."""
+        self.packets += other.packets
+        self.resized += other.resized
+        self.ends_at = other.ends_at if self.ends_at is None else self.ends_at
+
     def describe(self) -> list[str]:
         """One phrase for each, for the user."""
         phrases = []

@@ -86,6 +86,22 @@ def read_frames(
                 errors.ends_at = read
 
 
+def list_frame_times(info: FilmInfo) -> list[int] | None:
+    """The times of all frames in order, in units of the time base from the origin, as the container tells them.
+
+    None if it does not, or gives one time twice.
+
+    Raises:
+        ImageError: the film cannot be read.
+    """
+    with explain_film_errors(info.path), open_film(info.path) as container:
+        stream = find_video_stream(container, info.path)
+        times = [packet.pts for packet in container.demux(stream) if packet.size]
+    if not times or None in times or len(set(times)) < len(times):
+        return None
+    return sorted(time - info.origin for time in times)
+
+
 def _decode_from(container: Any, stream: Any, errors: ReadErrors, info: FilmInfo, lowest: int) -> Iterator[Any]:
     """Frames from some time before `lowest` on: by seeking where the film allows it, else from the beginning."""
     from av.error import FFmpegError

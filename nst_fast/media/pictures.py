@@ -22,6 +22,7 @@ from nst_fast.media.opening import (
     open_picture,
     register_heif,
 )
+from nst_fast.media.picture_notes import note_options
 from nst_fast.media.pixel_decoding import decode_pixels
 
 
@@ -114,7 +115,7 @@ def _decode(opened: OpenPicture, min_short_side: int | None) -> Picture:
     return Picture(rgb, alpha, frame_count)
 
 
-def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95) -> None:
+def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95, note: str | None = None) -> None:
     """Write a picture in the format of the suffix; of an animation only one frame.
 
     Alpha is kept where the format holds it (.png .webp .avif .tif .tiff .heic); elsewhere (.jpg .gif .bmp) the picture
@@ -124,13 +125,14 @@ def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95)
         path: ends in one of `IMAGE_SUFFIXES`, in either case.
         picture: pixels in sRGB. No profile is written, since readers take a file without one for sRGB.
         jpeg_quality: 1 to 100, for .jpg and .jpeg only.
+        note: says how the picture was made, and goes into the file's metadata, see `read_note`. None: there is none.
 
     Raises:
         OutputError: unknown suffix, picture too large for the format, or the file cannot be written.
         SettingError: `jpeg_quality` is out of range.
     """
     path = Path(path)
-    image, name, options = _prepare(picture, path.suffix, jpeg_quality, str(path))
+    image, name, options = _prepare(picture, path.suffix, jpeg_quality, note, str(path))
     with replace_atomically(path) as temporary:
         try:
             image.save(temporary, format=name, **options)
@@ -142,13 +144,13 @@ def write_picture(path: Path | str, picture: Picture, *, jpeg_quality: int = 95)
             ) from error
 
 
-def encode_picture(picture: Picture, suffix: str, *, jpeg_quality: int = 95) -> bytes:
+def encode_picture(picture: Picture, suffix: str, *, jpeg_quality: int = 95, note: str | None = None) -> bytes:
     """The bytes of the file that `write_picture` writes under this suffix, such as .png.
 
     Raises:
         OutputError, SettingError: see `write_picture`.
     """
-    image, name, options = _prepare(picture, suffix, jpeg_quality, "the picture")
+    image, name, options = _prepare(picture, suffix, jpeg_quality, note, "the picture")
     buffer = io.BytesIO()
     image.save(buffer, format=name, **options)
     return buffer.getvalue()
@@ -162,7 +164,9 @@ def check_picture_suffix(suffix: str, name: str) -> None:
         raise OutputError(f"cannot write {name}: the suffix '{suffix}' is not one of {allowed}{hint}")
 
 
-def _prepare(picture: Picture, suffix: str, jpeg_quality: int, name: str) -> tuple[Image.Image, str, dict[str, Any]]:
+def _prepare(
+    picture: Picture, suffix: str, jpeg_quality: int, note: str | None, name: str
+) -> tuple[Image.Image, str, dict[str, Any]]:
     """What Pillow has to write, the name of the format, and the options for writing it."""
     check_picture_suffix(suffix, name)
     if not 1 <= jpeg_quality <= 100:
@@ -177,6 +181,8 @@ def _prepare(picture: Picture, suffix: str, jpeg_quality: int, name: str) -> tup
     options = file_format.save_options
     if file_format is _JPEG:
         options = options | {"quality": jpeg_quality}
+    if note is not None:
+        options = options | note_options(file_format.name, note)
     if file_format is _HEIF:
         register_heif()
     if picture.alpha is not None and file_format.holds_alpha:

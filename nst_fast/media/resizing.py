@@ -36,7 +36,7 @@ def check_side(pixels: int) -> None:
 
 
 def resize_pixels(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (H, W, 3), uint8, bicubic and antialiased; unchanged pixels are returned as they are, without a copy."""
+    """Resize (H, W, 3) or (H, W), uint8, bicubic and antialiased; pixels of this size are returned without a copy."""
     if rgb.shape[:2] == (height, width):
         return rgb
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))

@@ -10,11 +10,20 @@ rewritten anyway, and training would have to read weights back out of it. A desc
 the tensors of a file before anything is allocated, and leaves the checkpoint a plain list of weights.
 
 Notation: (B, C, H, W) are the batch, channels, height and width of what a layer takes.
+
+Steering. In an *adjustable* network the scales and shifts of the normalizations are no weights of the layers: they come
+from outside, as one array (1, 2, steering channels) with the scales in row 0 and the shifts in row 1. The checkpoint
+holds them at a few strengths (`STRENGTHS`); between these they are interpolated. Networks that share their convolutions
+can exchange and mix them, which is conditional instance normalization (Dumoulin et al. 2017, arXiv 1610.07629).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# The strengths at which an adjustable network has scales and shifts: 0 leaves the photo, 1 is the style as trained.
+STRENGTHS = (0.0, 0.5, 1.0, 2.0)
+STEERING = "steering"  # the name of their tensor in a checkpoint: (strengths, 2, steering channels)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,18 @@ class InstanceNorm:
     """Instance normalization with a scale and a shift per channel (Ulyanov et al. 2016, arXiv 1607.08022)."""
 
     channels: int
+
+
+@dataclass(frozen=True)
+class AddPhoto:
+    """Adds the photo (B, 3, H, W) to colors of the same size, each color times a scale plus a shift, which are steered.
+
+    Instance normalization takes away how light and how colorful a photo is, and a network at a quarter of the
+    resolution cannot give back every pixel. So at strength 0 the photo goes around the network, and at others as much
+    of it as training finds useful.
+    """
+
+    channels = 3
 
 
 @dataclass(frozen=True)
@@ -101,7 +122,18 @@ class Residual:
     layers: tuple[tuple[str, "Layer"], ...]
 
 
-Layer = Conv | InstanceNorm | Relu | Sigmoid | PixelUnshuffle | Upsample | SmoothUpsampleConv | Sequence | Residual
+Layer = (
+    Conv
+    | InstanceNorm
+    | AddPhoto
+    | Relu
+    | Sigmoid
+    | PixelUnshuffle
+    | Upsample
+    | SmoothUpsampleConv
+    | Sequence
+    | Residual
+)
 
 
 def sequence(*layers: Layer) -> Sequence:
@@ -132,9 +164,24 @@ def smooth_upsample_conv_norm(in_channels: int, out_channels: int) -> Sequence:
     return sequence(SmoothUpsampleConv(in_channels, out_channels), InstanceNorm(out_channels), Relu())
 
 
-def to_colors(in_channels: int, kernel_size: int) -> Sequence:
+def to_colors(in_channels: int, kernel_size: int, *, add_photo: bool = False) -> Sequence:
     """The last convolution, to RGB in (0, 1)."""
-    return sequence(Conv(in_channels, 3, kernel_size, bias=True), Sigmoid())
+    photo: list[Layer] = [AddPhoto()] if add_photo else []
+    return sequence(Conv(in_channels, 3, kernel_size, bias=True), *photo, Sigmoid())
+
+
+def interpolate_strength(strength: float) -> tuple[float, ...]:
+    """The shares of the arrays at STRENGTHS in that of this strength; they add up to 1, and at most two are not 0.
+
+    Args:
+        strength: 0 to 2; what lies beyond counts as the nearest of these.
+    """
+    shares = [0.0] * len(STRENGTHS)
+    strength = min(max(strength, STRENGTHS[0]), STRENGTHS[-1])
+    place = max(place for place, start in enumerate(STRENGTHS[:-1]) if start <= strength)
+    share = (strength - STRENGTHS[place]) / (STRENGTHS[place + 1] - STRENGTHS[place])
+    shares[place], shares[place + 1] = 1 - share, share
+    return tuple(shares)
 
 
 @dataclass(frozen=True)
@@ -149,6 +196,7 @@ class NetworkDescription:
         stride: in pixels; H and W must be multiples of it.
         min_side: in pixels; the least H and W that the paddings can reflect.
         input_noise: standard deviation of the noise that is added to photos, see `input_noise`; 0: none.
+        adjustable: whether the scales and shifts of its normalizations come from outside, see the module's docstring.
     """
 
     name: str
@@ -157,6 +205,7 @@ class NetworkDescription:
     stride: int
     min_side: int
     input_noise: float = field(default=0.0)
+    adjustable: bool = field(default=False)
 
     def list_parameters(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight by its name, in order."""
@@ -169,9 +218,18 @@ class NetworkDescription:
                         shapes[f"{path}.bias"] = (layer.out_channels,)
                 case SmoothUpsampleConv():
                     shapes[f"{path}.weight"] = (layer.out_channels, layer.in_channels, 3, 3)
-                case InstanceNorm():
+                case InstanceNorm() if not self.adjustable:
                     shapes[f"{path}.weight"] = shapes[f"{path}.bias"] = (layer.channels,)
+        if self.adjustable:
+            shapes[STEERING] = (len(STRENGTHS), 2, self.steering_channels)
         return shapes
+
+    @property
+    def steering_channels(self) -> int:
+        """The channels of all that is steered, in the order of the layers; 0 if the network is not adjustable."""
+        if not self.adjustable:
+            return 0
+        return sum(layer.channels for _, layer in _walk(self.body, "") if isinstance(layer, InstanceNorm | AddPhoto))
 
     @property
     def statistics_channels(self) -> int:

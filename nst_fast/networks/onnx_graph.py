@@ -14,7 +14,18 @@ import numpy as np
 
 from nst_fast.networks import description
 from nst_fast.networks.checkpoint import Checkpoint
-from nst_fast.networks.description import Conv, InstanceNorm, Layer, PixelUnshuffle, Relu, Sigmoid, SmoothUpsampleConv
+from nst_fast.networks.description import (
+    STEERING,
+    STRENGTHS,
+    AddPhoto,
+    Conv,
+    InstanceNorm,
+    Layer,
+    PixelUnshuffle,
+    Relu,
+    Sigmoid,
+    SmoothUpsampleConv,
+)
 from nst_fast.networks.input_noise import PERIOD, build_noise_waves
 from nst_fast.networks.onnx_writer import FLOAT, UINT8, GraphWriter
 
@@ -27,6 +38,8 @@ def build_onnx_graph(
     pixels: bool,
     statistics: bool = False,
     origin: bool = False,
+    strength: float | None = 1.0,
+    strength_input: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of an ONNX file that stylizes images of any size in float32; batch, height and width are free.
@@ -40,14 +53,24 @@ def build_onnx_graph(
             biased variances (row 1).
         origin: True: one more input, `origin` (2,) int64: where the images lie in the pictures that they are tiles of;
             for networks with input noise.
+        strength: of an adjustable network, 0 to 2, fixed in the graph. None: one more input for such a network,
+            `steering` (1, 2, steering channels): see `Checkpoint.steer`.
+        strength_input: True: an adjustable network has the input `strength` (), 0 to 2, whose default is the argument
+            of that name; where that is None it must be given, as onnxruntime-web wants it.
         metadata: goes into the file's own.
     """
-    return _NetworkWriter(checkpoint, pixels, statistics, origin).write(metadata or {})
+    writer = _NetworkWriter(checkpoint, pixels, statistics, origin, strength)
+    if strength_input and checkpoint.description.adjustable:
+        writer.take_strength(strength)
+    return writer.write(metadata or {})
 
 
 class _NetworkWriter:
-    def __init__(self, checkpoint: Checkpoint, pixels: bool, statistics: bool, origin: bool) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, pixels: bool, statistics: bool, origin: bool, strength: float | None
+    ) -> None:
         self._network = checkpoint.description
+        self._adjustable = checkpoint.description.adjustable
         self._weights = checkpoint.weights
         self._pixels = pixels
         self._writer = GraphWriter()
@@ -58,11 +81,28 @@ class _NetworkWriter:
         self._noise = ""
         self._channels_passed = 0
         self._used: list[str] = []
+        # Scales and shifts, (2, steering channels), of adjustable networks; None: they are an input, or weights.
+        self._fixed_steering = None if strength is None or not self._adjustable else checkpoint.steer(strength)[0]
+        self._steering = ""  # the name of those that are an input, or computed from one
+        self._steered_channels_passed = 0
         # Tensors that were unshuffled, whose channels stand in another order than the network's: by which factor. The
         # convolution that comes next takes them in that order.
         self._unshuffled: dict[str, int] = {}
         # Tensors that hold 2x2 squares of pixels as channels: in which order, as DepthToSpace calls it.
         self._squares: dict[str, str] = {}
+
+    def take_strength(self, default: float | None) -> None:
+        """Compute the steering from an input, as `Checkpoint.steer` does; to be called before `write`."""
+        writer, table = self._writer, self._weights[STEERING]
+        strength = writer.add_input("strength", "float32", [], default=None if default is None else np.float32(default))
+        steering = writer.constant(table[:1])
+        for place, (low, high) in enumerate(itertools.pairwise(STRENGTHS)):
+            above = writer.node("Sub", strength, writer.constant(low))
+            share = writer.node("Mul", above, writer.constant(1 / (high - low)))
+            share = writer.node("Clip", share, writer.constant(0.0), writer.constant(1.0))
+            step = writer.constant(table[place + 1 : place + 2] - table[place : place + 1])
+            steering = writer.node("Add", steering, writer.node("Mul", share, step))
+        self._steering, self._fixed_steering = steering, None
 
     def write(self, metadata: Mapping[str, str]) -> bytes:
         writer, channels = self._writer, self._network.statistics_channels
@@ -75,6 +115,9 @@ class _NetworkWriter:
             writer.add_input("smoothing", "float32", [])
         if self._with_origin:
             writer.add_input("origin", "int64", [2])
+        if self._adjustable and self._fixed_steering is None and not self._steering:
+            shape_of_steering = [1, 2, self._network.steering_channels]
+            self._steering = writer.add_input("steering", "float32", shape_of_steering)
         height_width = writer.node("Shape", images, start=1 if self._pixels else 2, end=3 if self._pixels else 4)
         self._images = padded = self._pad(images, height_width)
         if self._network.input_noise:
@@ -110,6 +153,8 @@ class _NetworkWriter:
                 return result
             case InstanceNorm():
                 return self._normalize(path, layer.channels, hidden)
+            case AddPhoto():
+                return self._add_photo(hidden)
             case Conv(kernel_size=3, stride=1) if hidden in self._squares:
                 return self._convolve_squares(path, hidden)
             case Conv():
@@ -199,20 +244,24 @@ class _NetworkWriter:
         if not self._pixels:
             return self._unshuffle(self._to_colors_first(images), factor)
         writer = self._writer
-        batch = writer.node("Shape", images, start=0, end=1)
-        small = writer.node("Div", writer.node("Shape", images, start=1, end=3), writer.constant([factor] * 2))
-        height, width = (writer.node("Slice", small, *map(writer.constant, ([i], [i + 1]))) for i in (0, 1))
-        rows = writer.node("Concat", batch, height, writer.constant([factor]), width, writer.constant([-1]), axis=0)
-        squares = writer.node("Transpose", writer.node("Reshape", images, rows), perm=[0, 1, 3, 2, 4])
-        columns = writer.node("Concat", batch, height, width, writer.constant([3 * factor**2]), axis=0)
-        small_images = writer.node("Reshape", squares, columns)
-        result = self._to_float(writer.node("Transpose", small_images, perm=[0, 3, 1, 2]))
+        result = self._to_float(self._unshuffle_bytes(images, factor))
         if self._noise:
             noise = writer.node("SpaceToDepth", self._noise, blocksize=factor)
             places = writer.constant(np.repeat(np.arange(factor**2), 3))  # the same for all three colors
             result = writer.node("Add", result, writer.node("Gather", noise, places, axis=1))
         self._unshuffled[result] = factor
         return result
+
+    def _unshuffle_bytes(self, images: str, factor: int) -> str:
+        """Bytes (batch, height, width, 3) to (batch, 3 * factor^2, ...), ordered by row, column and color."""
+        writer = self._writer
+        batch = writer.node("Shape", images, start=0, end=1)
+        small = writer.node("Div", writer.node("Shape", images, start=1, end=3), writer.constant([factor] * 2))
+        height, width = (writer.node("Slice", small, *map(writer.constant, ([i], [i + 1]))) for i in (0, 1))
+        rows = writer.node("Concat", batch, height, writer.constant([factor]), width, writer.constant([-1]), axis=0)
+        squares = writer.node("Transpose", writer.node("Reshape", images, rows), perm=[0, 1, 3, 2, 4])
+        columns = writer.node("Concat", batch, height, width, writer.constant([3 * factor**2]), axis=0)
+        return writer.node("Transpose", writer.node("Reshape", squares, columns), perm=[0, 3, 1, 2])
 
     def _unshuffle(self, hidden: str, factor: int) -> str:
         result = self._writer.node("SpaceToDepth", hidden, blocksize=factor)
@@ -237,21 +286,71 @@ class _NetworkWriter:
 
     def _normalize(self, path: str, channels: int, hidden: str) -> str:
         writer = self._writer
-        scale, shift = self._weights[f"{path}.weight"], self._weights[f"{path}.bias"]
+        scale, shift = self._scale_and_shift(path, channels)
         if not self._with_statistics and hidden not in self._squares:
-            constants = (writer.constant(scale), writer.constant(shift))
-            return writer.node("InstanceNormalization", hidden, *constants, epsilon=_EPSILON)
+            return writer.node("InstanceNormalization", hidden, scale, shift, epsilon=_EPSILON)
         mean, variance = self._measure(hidden, channels)
         if self._with_statistics:
             mean, variance = self._mix(mean, variance, channels)
         deviation = writer.node("Sqrt", writer.node("Add", variance, writer.constant(_EPSILON)))
-        factor = writer.node("Div", writer.constant(scale[:, None, None]), deviation)
-        offset = writer.node("Sub", writer.constant(shift[:, None, None]), writer.node("Mul", mean, factor))
+        scale, shift = (
+            writer.node("Reshape", values, writer.constant([1, channels, 1, 1])) for values in (scale, shift)
+        )
+        factor = writer.node("Div", scale, deviation)
+        offset = writer.node("Sub", shift, writer.node("Mul", mean, factor))
         factor, offset = self._for_each_channel(hidden, factor), self._for_each_channel(hidden, offset)
         result = writer.node("Add", writer.node("Mul", hidden, factor), offset)
         if hidden in self._squares:
             self._squares[result] = self._squares[hidden]
         return result
+
+    def _scale_and_shift(self, path: str, channels: int) -> tuple[str, str]:
+        """The names of the next scales and shifts, each (channels,)."""
+        writer = self._writer
+        if not self._adjustable:
+            return writer.constant(self._weights[f"{path}.weight"]), writer.constant(self._weights[f"{path}.bias"])
+        start, end = self._steered_channels_passed, self._steered_channels_passed + channels
+        self._steered_channels_passed = end
+        if self._fixed_steering is not None:
+            scale, shift = self._fixed_steering[:, start:end]
+            return writer.constant(scale), writer.constant(shift)
+        rows = []
+        for row in (0, 1):
+            corners = ([0, row, start], [1, row + 1, end], [0, 1, 2])
+            part = writer.node("Slice", self._steering, *map(writer.constant, corners))
+            rows.append(writer.node("Reshape", part, writer.constant([channels])))
+        return rows[0], rows[1]
+
+    def _add_photo(self, hidden: str) -> str:
+        """The photo's colors, scaled and shifted, added to those of the last convolution."""
+        writer = self._writer
+        scale, shift = self._scale_and_shift("", AddPhoto.channels)
+        in_squares = self._squares.get(hidden)
+        assert in_squares in (None, "DCR")
+        photo = self._photo_in_squares() if in_squares else self._photo_colors_first()
+        if in_squares:  # the colors of four pixels, one after the other
+            scale, shift = (writer.node("Concat", *[values] * 4, axis=0) for values in (scale, shift))
+        if self._pixels:
+            scale = writer.node("Mul", scale, writer.constant(1 / 255))
+        shape = writer.constant([1, 12 if in_squares else 3, 1, 1])
+        scale, shift = (writer.node("Reshape", values, shape) for values in (scale, shift))
+        added = writer.node("Add", writer.node("Mul", photo, scale), writer.node("Add", hidden, shift))
+        if in_squares:
+            self._squares[added] = in_squares
+        return added
+
+    def _photo_colors_first(self) -> str:
+        """The padded photo without noise, (batch, 3, height, width), in the unit that the images have."""
+        if not self._pixels:
+            return self._images
+        return self._writer.node("Cast", self._writer.node("Transpose", self._images, perm=[0, 3, 1, 2]), to=FLOAT)
+
+    def _photo_in_squares(self) -> str:
+        """The same with each 2x2 square of pixels as channels: by place in the square, then color."""
+        writer = self._writer
+        if not self._pixels:
+            return writer.node("SpaceToDepth", self._images, blocksize=2)
+        return writer.node("Cast", self._unshuffle_bytes(self._images, 2), to=FLOAT)
 
     def _measure(self, hidden: str, channels: int) -> tuple[str, str]:
         """The names of the mean and the biased variance of each channel, each (batch, channels, 1, 1)."""

@@ -26,10 +26,19 @@ class GraphWriter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
+        self._defaults: list[bytes] = []
 
-    def add_input(self, name: str, number_type: str, shape: Sequence[str | int]) -> str:
-        """Declare an input; sides that are texts are free."""
+    def add_input(
+        self, name: str, number_type: str, shape: Sequence[str | int], default: np.ndarray | np.generic | None = None
+    ) -> str:
+        """Declare an input; sides that are texts are free.
+
+        Args:
+            default: what it is where the caller leaves it out. None: it must be given.
+        """
         self._inputs.append(_value_info(name, number_type, shape))
+        if default is not None:
+            self._defaults.append(_tensor(name, number_type, default.shape, default.tobytes()))
         return name
 
     def add_output(self, tensor: str, name: str, number_type: str, shape: Sequence[str | int]) -> None:
@@ -62,6 +71,7 @@ class GraphWriter:
                 *(_message(1, node) for node in self._nodes),
                 _text(2, name),
                 *(_message(5, _tensor(constant, *key)) for key, constant in self._constants.items()),
+                *(_message(5, default) for default in self._defaults),
                 *(_message(11, value) for value in self._inputs),
                 *(_message(12, value) for value in self._outputs),
             ]

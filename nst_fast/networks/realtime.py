@@ -14,7 +14,7 @@ from nst_fast.networks.description import (
 )
 
 
-def describe_realtime(width: int = 32, input_noise: float = 0.0) -> NetworkDescription:
+def describe_realtime(width: int = 32, input_noise: float = 0.0, adjustable: bool = False) -> NetworkDescription:
     """Most of the work at a quarter of the resolution, fine strokes at half of it. With w = width:
 
     pixel-unshuffle 4, 3x3 to w, three residual blocks at w; up to half, 3x3 to w/2, two residual blocks at w/2;
@@ -33,6 +33,7 @@ def describe_realtime(width: int = 32, input_noise: float = 0.0) -> NetworkDescr
     Args:
         width: channels at a quarter of the resolution; a multiple of 4.
         input_noise: standard deviation of the noise that is added to photos in [0, 1]; 0: none.
+        adjustable: True: steered by the strength, see `description`, and the photo is added to the colors at the end.
 
     Raises:
         SettingError: `width` is not a positive multiple of 4.
@@ -42,14 +43,18 @@ def describe_realtime(width: int = 32, input_noise: float = 0.0) -> NetworkDescr
     encoder = sequence(PixelUnshuffle(4), conv_norm(48, width, 3))
     strokes = sequence(*(residual_block(width) for _ in range(3)))
     fine_strokes = sequence(upsample_conv_norm(width, width // 2), *(residual_block(width // 2) for _ in range(2)))
-    decoder = sequence(smooth_upsample_conv_norm(width // 2, width // 4), to_colors(width // 4, 3))
+    decoder = sequence(
+        smooth_upsample_conv_norm(width // 2, width // 4), to_colors(width // 4, 3, add_photo=adjustable)
+    )
     return NetworkDescription(
         name="realtime",
-        arguments={"width": width, "input_noise": input_noise},
+        # Without what older checkpoints do not name, so that they stay what they are.
+        arguments={"width": width, "input_noise": input_noise, **({"adjustable": True} if adjustable else {})},
         body=Sequence(
             (("encoder", encoder), ("strokes", strokes), ("fine_strokes", fine_strokes), ("decoder", decoder))
         ),
         stride=4,
         min_side=8,  # a reflection needs two positions at a quarter of the size
         input_noise=input_noise,
+        adjustable=adjustable,
     )

@@ -29,6 +29,8 @@ def describe_network(name: str, **arguments: Any) -> NetworkDescription:
             raise SettingError(f"network {name} takes no {key!r}; allowed: {', '.join(allowed)}")
         if allowed[key].annotation is int and type(value) is not int:
             raise SettingError(f"network.{key} is {value!r}; give a whole number")
+        if allowed[key].annotation is bool and type(value) is not bool:
+            raise SettingError(f"network.{key} is {value!r}; give true or false")
     noise = arguments.get("input_noise", 0.0)
     if type(noise) not in (int, float) or not 0 <= noise <= sys.float_info.max:
         raise SettingError(f"network.input_noise is {noise!r}; it must be at least 0, such as 0.016")

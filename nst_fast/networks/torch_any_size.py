@@ -31,18 +31,25 @@ class AnySizeNetwork(nn.Module):
         given: Tensor | None = None,
         smoothing: float | Tensor = 0.0,
         origin: Tensor | None = None,
+        steering: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Stylize; with `given` also return the statistics used, see `stylize_with_statistics`."""
         photos, height, width = self._prepare(images)
         if given is None:
-            return self._finish(self.network(photos, None, origin), height, width)
-        stylized, used = stylize_with_statistics(self.network, photos, given, smoothing, origin)
+            return self._finish(self.network(photos, None, origin, steering), height, width)
+        stylized, used = stylize_with_statistics(self.network, photos, given, smoothing, origin, steering)
         return self._finish(stylized, height, width), used
 
-    def stylize_relayed(self, images: Tensor, statistics: RelayedStatistics) -> Tensor:
+    def stylize_relayed(
+        self,
+        images: Tensor,
+        statistics: RelayedStatistics,
+        origin: Tensor | None = None,
+        steering: Tensor | None = None,
+    ) -> Tensor:
         """Stylize a frame of a film while others are at work on the frames around it, see `RelayedStatistics`."""
         photos, height, width = self._prepare(images)
-        return self._finish(self.network(photos, statistics), height, width)
+        return self._finish(self.network(photos, statistics, origin, steering), height, width)
 
     def _prepare(self, images: Tensor) -> tuple[Tensor, int, int]:
         height, width = images.shape[1:3] if self.pixels else images.shape[2:4]

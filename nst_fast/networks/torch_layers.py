@@ -10,14 +10,45 @@ from nst_fast.networks import description
 from nst_fast.networks.input_noise import PERIOD, build_noise_waves
 from nst_fast.networks.torch_statistics import StatisticsSource
 
+EPSILON = 1e-5  # of the normalizations, as in PyTorch
 
-def build_layer(layer: description.Layer) -> nn.Module:
-    """The module of a layer, its weights drawn from torch's random numbers as torch's own layers do it."""
+
+class Conditions:
+    """What the layers of one forward pass are told from outside, each in its turn.
+
+    Args:
+        photos: (B, 3, H, W), RGB in [0, 1], as the network was given them.
+        statistics: for the normalizations; None: measured on their input.
+        steering: (B or 1, 2, steering channels): scales in row 0, shifts in row 1; None: the network is not adjustable.
+    """
+
+    def __init__(
+        self, photos: Tensor, statistics: StatisticsSource | None = None, steering: Tensor | None = None
+    ) -> None:
+        self.photos = photos
+        self.statistics = statistics
+        self._steering = steering
+        self._channels_passed = 0
+
+    def steer(self, channels: int) -> tuple[Tensor, Tensor]:
+        """The scale and the shift of the next layer that is steered, each (B or 1, channels)."""
+        assert self._steering is not None
+        start, self._channels_passed = self._channels_passed, self._channels_passed + channels
+        part = self._steering[:, :, start : self._channels_passed]
+        return part[:, 0], part[:, 1]
+
+
+def build_layer(layer: description.Layer, *, steered: bool = False) -> nn.Module:
+    """The module of a layer, its weights drawn from torch's random numbers as torch's own layers do it.
+
+    Args:
+        steered: whether the normalizations take their scales and shifts from `Conditions`.
+    """
     match layer:
         case description.Sequence():
-            return Chain(layer)
+            return Chain(layer, steered=steered)
         case description.Residual():
-            return Residual(layer)
+            return Residual(layer, steered=steered)
         case description.Conv():
             return nn.Conv2d(
                 layer.in_channels,
@@ -29,7 +60,9 @@ def build_layer(layer: description.Layer) -> nn.Module:
                 bias=layer.bias,
             )
         case description.InstanceNorm():
-            return InstanceNorm(layer.channels)
+            return SteeredInstanceNorm() if steered else InstanceNorm(layer.channels)
+        case description.AddPhoto():
+            return AddPhoto()
         case description.Relu():
             return nn.ReLU(inplace=True)
         case description.Sigmoid():
@@ -45,27 +78,57 @@ def build_layer(layer: description.Layer) -> nn.Module:
 
 
 class Chain(nn.Sequential):
-    """Layers in turn; the statistics go to those that hold a normalization."""
+    """Layers in turn; the conditions go to those that need them."""
 
-    def __init__(self, layers: description.Sequence | description.Residual) -> None:
+    def __init__(self, layers: description.Sequence | description.Residual, *, steered: bool = False) -> None:
         super().__init__()
         for name, layer in layers.layers:
-            self.add_module(name, build_layer(layer))
+            self.add_module(name, build_layer(layer, steered=steered))
 
-    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, hidden: Tensor, conditions: Conditions | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, H, W) through all layers."""
         for layer in self:
-            takes_statistics = isinstance(layer, Chain | InstanceNorm)
-            hidden = layer(hidden, statistics) if takes_statistics else layer(hidden)
+            takes_conditions = isinstance(layer, Chain | InstanceNorm | SteeredInstanceNorm | AddPhoto)
+            hidden = layer(hidden, conditions) if takes_conditions else layer(hidden)
         return hidden
 
 
 class Residual(Chain):
     """Layers whose result is added to their input."""
 
-    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, conditions: Conditions | None = None) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        return hidden + super().forward(hidden, statistics)
+        return hidden + super().forward(hidden, conditions)
+
+
+class AddPhoto(nn.Module):
+    """See `description.AddPhoto`."""
+
+    def forward(self, hidden: Tensor, conditions: Conditions) -> Tensor:
+        """(B, 3, H, W) to the same shape."""
+        scale, shift = conditions.steer(3)
+        return hidden + (conditions.photos * scale[:, :, None, None] + shift[:, :, None, None])
+
+
+class SteeredInstanceNorm(nn.Module):
+    """Instance normalization whose scale and shift come from `Conditions`."""
+
+    def forward(self, hidden: Tensor, conditions: Conditions) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        batch, channels = hidden.shape[:2]
+        scale, shift = conditions.steer(channels)
+        if conditions.statistics is None and not torch.compiler.is_exporting():
+            # All channels of all images as channels of one image, so that each can have a scale of its own. An exported
+            # program is to take any number of images, and the number of groups would fix it.
+            flat = hidden.reshape(1, batch * channels, *hidden.shape[2:])
+            scales, shifts = (part.expand(batch, channels).reshape(-1) for part in (scale, shift))
+            return functional.group_norm(flat, batch * channels, scales, shifts, EPSILON).view_as(hidden)
+        if conditions.statistics is None:
+            variance, mean = torch.var_mean(hidden, (2, 3), correction=0, keepdim=True)
+        else:
+            mean, variance = conditions.statistics.choose(hidden)
+        factor = scale[:, :, None, None] * torch.rsqrt(variance + EPSILON)
+        return hidden * factor + (shift[:, :, None, None] - mean * factor)
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -74,12 +137,12 @@ class InstanceNorm(nn.InstanceNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
 
-    def forward(self, hidden: Tensor, statistics: StatisticsSource | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """(B, C, H, W) to the same shape; None: normalized by what is measured on `hidden`, as torch does it."""
-        if statistics is None:
+    def forward(self, hidden: Tensor, conditions: Conditions | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """(B, C, H, W) to the same shape; without conditions by what is measured on `hidden`, as torch does it."""
+        if conditions is None or conditions.statistics is None:
             # The same as instance_norm: each channel a group. On CPUs a step of training takes a fifth less with it.
             return functional.group_norm(hidden, self.num_features, self.weight, self.bias, self.eps)
-        mean, variance = statistics.choose(hidden)
+        mean, variance = conditions.statistics.choose(hidden)
         scale = self.weight[:, None, None] * torch.rsqrt(variance + self.eps)
         return hidden * scale + (self.bias[:, None, None] - mean * scale)
 
@@ -134,10 +197,13 @@ class InputNoise(nn.Module):
         """Add the noise to photos, (B, 3, H, W) in [0, 1]; the result reaches a little beyond that.
 
         Args:
-            origin: where the first pixel lies, (2,), int64, down and right in pixels. None: at (0, 0).
+            origin: where the first pixel lies, int64, down and right: (2,) for all photos, or (B, 2). None: at
+                (0, 0).
         """
         if not self.strength:
             return photos
+        if origin is not None and origin.ndim == 2:
+            return torch.cat([self(photo[None], one) for photo, one in zip(photos, origin, strict=True)])
         down, right = (0, 0) if origin is None else origin
         rows = self._waves_along(photos.shape[2], down, self.row_frequencies, self.row_phases)
         columns = self._waves_along(photos.shape[3], right, self.column_frequencies, self.column_phases)

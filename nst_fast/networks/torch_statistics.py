@@ -61,14 +61,18 @@ class RelayedStatistics:
     So a thread can work on a frame while another is still at work on the frame before it, a layer or more ahead.
 
     Args:
-        before: of the frame before. None: only what is measured is used.
+        before: of the frame before; or what it used, (1, 2, total channels), as `collect` gave it. None: only what is
+            measured is used.
         smoothing: share of what the frame before used.
     """
 
-    def __init__(self, before: "RelayedStatistics | None", smoothing: float) -> None:
-        self._handed_over = None if before is None else before._used
+    def __init__(self, before: "RelayedStatistics | Tensor | None", smoothing: float) -> None:
+        self._handed_over = before._used if isinstance(before, RelayedStatistics) else None
+        self._given = before if isinstance(before, Tensor) else None
         self._smoothing = smoothing
         self._used: SimpleQueue[Tensor | None] = SimpleQueue()
+        self._chosen: list[Tensor] = []
+        self._channels_passed = 0
 
     def choose(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """See `StatisticsSource`; waits for the frame before, where that has not reached this layer yet.
@@ -77,13 +81,27 @@ class RelayedStatistics:
             RuntimeError: the frame before was given up.
         """
         used = measure_statistics(hidden)
-        if self._handed_over is not None:
-            given = self._handed_over.get()
-            if given is None:
-                raise RuntimeError("the frame before could not be stylized")
+        given = self._take_given(hidden.shape[1])
+        if given is not None:
             used = used + self._smoothing * (given - used)
+        self._chosen.append(used)
         self._used.put(used)
         return used[:, 0, :, None, None], used[:, 1, :, None, None]
+
+    def collect(self) -> Tensor:
+        """What was used, (1, 2, total channels), once all normalizations have run."""
+        return torch.cat(self._chosen, 2)
+
+    def _take_given(self, channels: int) -> Tensor | None:
+        if self._given is not None:
+            start, self._channels_passed = self._channels_passed, self._channels_passed + channels
+            return self._given[:, :, start : self._channels_passed]
+        if self._handed_over is None:
+            return None
+        given = self._handed_over.get()
+        if given is None:
+            raise RuntimeError("the frame before could not be stylized")
+        return given
 
     def give_up(self) -> None:
         """Let the next frame, which waits for statistics that will never come, fail."""

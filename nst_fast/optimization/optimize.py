@@ -12,6 +12,7 @@ import torch
 from nst_fast.data.images import load_image, resize, save_image
 from nst_fast.files.interruption import Interruption
 from nst_fast.files.overwrites import check_overwrites
+from nst_fast.loss_networks.network import adapt_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.media.pictures import check_picture_suffix
 from nst_fast.optimization.memory_estimate import check_memory
@@ -93,7 +94,8 @@ def _resume_and_finish(
             return state["terms"], state["step"]
         state = None
     height, width = inputs.content.shape[1:]
-    taps = [*settings.loss.content_taps, *settings.loss.style_taps]
+    of_loss = adapt_taps(settings.loss, settings.loss_network.name)
+    taps = [*of_loss.content_taps, *of_loss.style_taps]
     loss_network = load_loss_network(settings.loss_network, taps, seed=settings.seed, device=device)
     check_memory(loss_network, taps, height, width, device, method=settings.method)
     run = OptimizationRun(settings, saved_run, inputs, loss_network, device)

@@ -11,9 +11,10 @@ from torch import Tensor
 from nst_fast.data.images import resize
 from nst_fast.errors import TrainingError
 from nst_fast.files.interruption import Interruption
-from nst_fast.loss_networks.network import LossNetwork
+from nst_fast.loss_networks.network import LossNetwork, adapt_taps
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.tones import PhotoTones
 from nst_fast.media.resizing import size_for_short_side
 from nst_fast.optimization.memory_estimate import explain_out_of_memory
 from nst_fast.optimization.pixel_optimizer import PixelOptimizer
@@ -71,6 +72,7 @@ class OptimizationRun:
         self.inputs = inputs
         self.loss_network = loss_network
         self.device = device
+        self._of_loss = adapt_taps(settings.loss, loss_network.architecture)
         self.step = 0
         self.terms: dict[str, float] = {}
         self.image: Tensor | None = None
@@ -87,6 +89,7 @@ class OptimizationRun:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
         self.step = state["step"]
+        self.terms = state["terms"]
         self._restored = state.get("optimizer")
         # A state saved after the last iteration of a size still belongs to that size: the next one starts from it.
         self._level = max(self.step - 1, 0) // self.settings.iterations
@@ -138,7 +141,7 @@ class OptimizationRun:
     def _start_size(self) -> PixelOptimizer:
         side = self.sides[self._level]
         content, styles = self.inputs.at(side, self.device)
-        loss = self._build_loss(styles)
+        loss = self._build_loss(content, styles)
         target = loss.measure_content(content.unsqueeze(0))
         if self._restored is not None:
             start = self._restored["image"][0].to(self.device)
@@ -159,24 +162,26 @@ class OptimizationRun:
         self.image = optimizer.image[0]
         return optimizer
 
-    def _build_loss(self, styles: list[Tensor]) -> PerceptualLoss:
+    def _build_loss(self, content: Tensor, styles: list[Tensor]) -> PerceptualLoss:
         return PerceptualLoss(
             self.loss_network,
             styles,
-            self.settings.loss,
+            self._of_loss,
             style_weights=self.settings.style_weights,
             feature_variance=self._variance,
+            # Of one photo, all of whose tones are used: its darkest place gets the darkest tone of the style.
+            photo_tones=PhotoTones(content[None]) if self._of_loss.needs_tones else None,
         )
 
     def _measure_variance(self) -> Mapping[str, float] | None:
-        if self.settings.loss.scaling != "relative":
+        if self._of_loss.scaling != "relative":
             return None
         # Over the photo and the style images together: over a flat sky alone it would be next to nothing.
         images = [
             resize(image, *_scaled(image, VARIANCE_SHORT_SIDE)).unsqueeze(0).to(self.device)
             for image in (self.inputs.content, *self.inputs.styles)
         ]
-        return measure_feature_variance(self.loss_network, images, self.settings.loss.content_taps)
+        return measure_feature_variance(self.loss_network, images, self._of_loss.content_taps)
 
 
 def list_short_sides(short_side: int, coarsest_short_side: int | None) -> list[int]:

@@ -144,15 +144,15 @@ class ReconstructionRun:
 
         def compare(tap: str, features: Tensor) -> Tensor:
             if kind == "style":
-                return style_loss(features, targets[tap], scaling)
-            return content_loss(features, targets[tap], scaling, variance[tap])
+                return style_loss(features, targets[tap], scaling).mean()
+            return content_loss(features, targets[tap], scaling, variance[tap]).mean()
 
         def loss(image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             features = self.loss_network(image, taps)
             differences = torch.stack([compare(tap, features[tap]) for tap in taps])
             total = differences.mean() if scaling == "relative" else differences.sum()
             if variation_weight > 0:
-                total = total + variation_weight * total_variation(image, scaling)
+                total = total + variation_weight * total_variation(image, scaling).mean()
             return total, {"total": total.detach()}
 
         return loss

@@ -17,6 +17,8 @@ class NetworkSettings:
         0.016, "noise added to the photo, so that strokes in flat areas vary; 0: none", at_least=0
     )
 
+    adjustable: bool = setting(True, "with the strength knob, from 0 (the photo) to 2; realtime only")
+
     def __post_init__(self) -> None:
         check_settings(self)
 

@@ -4,6 +4,7 @@ Each file is plain data that both sides read: Hydra for the command line, this m
 on both sides, later ones win: defaults of the dataclass, preset, network and loss network, single settings.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -76,10 +77,16 @@ def build_settings(
             del rest[group]
     for group in list_groups(settings_class):
         if group in rest and not isinstance(rest[group], str | None):
-            values |= {row.key: row.value for row in list_settings(rest.pop(group), f"{group}.")}
+            values |= {row.key: row.value for row in list_settings(_check_group(group, rest.pop(group)), f"{group}.")}
     # A key that is given wins over the files, whichever way it is written.
     values |= {resolve_key(settings_class, key): value for key, value in rest.items()}
     return make_settings(settings_class, values)
+
+
+def _check_group(group: str, value: Any) -> Any:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise SettingError(f"{group} is {value!r}; give an instance of its settings, or single settings of {group}")
+    return value
 
 
 def flatten(data: Mapping[str, Any], keys: set[str], prefix: str = "") -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Temporal smoothing: films without pumping, by normalization statistics that change slowly from frame to frame."""
 
-from collections.abc import Generator, Iterable
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 
 from nst_fast.errors import SettingError
-from nst_fast.stylize.engines.engine import Engine, FilmFrame, stylize_next_frame
+from nst_fast.networks.input_noise import PERIOD
+from nst_fast.stylize.engines.engine import Engine, FilmFrame, StylizedFrame, stylize_next_frame
+from nst_fast.stylize.finishing import Finisher, FrameMemory
 
 
 class FrameStylizer:
@@ -16,44 +20,110 @@ class FrameStylizer:
 
         used = smoothing * used for the last frame + (1 - smoothing) * measured on this frame
 
-    which follows a change with a time constant of 1 / (1 - smoothing) frames.
+    which follows a change with a time constant of 1 / (1 - smoothing) frames. The statistics of colors that a look
+    matches are smoothed in the same way.
+
+    Frames may have an origin: where the camera looks, down and right in pixels of the frame. The input noise then lies
+    in the scene and not on the screen, and so do the strokes that follow it.
 
     Args:
-        smoothing: 0 (each frame by itself) to below 1.
+        engine: runs the network.
+        smoothing: 0 (statistics of each frame by itself) to below 1.
+        current_finisher: gives what does the look of the next frame; the look may change from frame to frame.
+        has_input_noise: whether the network adds input noise.
+
+    Attributes:
+        smoothing, has_input_noise: as given. Without input noise an origin changes nothing.
 
     Raises:
         SettingError: `smoothing` is out of range.
     """
 
-    def __init__(self, engine: Engine, smoothing: float) -> None:
+    def __init__(
+        self, engine: Engine, smoothing: float, current_finisher: Callable[[], Finisher], *, has_input_noise: bool
+    ) -> None:
         if not 0 <= smoothing < 1:
             raise SettingError(f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9")
         self.smoothing = smoothing
+        self.has_input_noise = has_input_noise
         self._engine = engine
+        self._current_finisher = current_finisher
         self._used: np.ndarray | None = None
+        self._memory = FrameMemory()
 
-    def stylize_pixels(self, frame: np.ndarray) -> np.ndarray:
+    def stylize_pixels(self, frame: np.ndarray, origin: tuple[int, int] | None = None) -> np.ndarray:
         """Stylize the next frame, (H, W, 3), uint8, to the same shape.
+
+        Args:
+            origin: see `FilmFrame`; any whole numbers.
 
         Raises:
             SettingError: another shape or dtype.
         """
         check_pixels(frame, (3,))
-        stylized, self._used = stylize_next_frame(self._engine, frame, self._used, self.smoothing)
-        return stylized
+        finisher = self._current_finisher()
+        small = finisher.shrink(frame)
+        next_frame = FilmFrame(small, False, _scale_origin(origin, frame, small))
+        stylized, self._used = stylize_next_frame(self._engine, next_frame, self._used, self.smoothing)
+        if finisher.changes_nothing:
+            return stylized
+        return finisher.finish(frame, small, stylized, self._memory, self.smoothing)
 
-    def stylize_frames(self, frames: Iterable[FilmFrame]) -> Generator[np.ndarray, None, None]:
+    def stylize_frames(
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None
+    ) -> Generator[StylizedFrame, None, None]:
         """Stylize a whole film, with the results of `stylize_pixels` frame by frame, or faster.
 
         Args:
-            frames: of one size, each with whether it is `reset` before it. A few more of them may be taken than have
-                been given back.
+            frames: of one size, with origins of any whole numbers; a cut is a `reset` before the frame. A few more of
+                them may be taken than have been given back.
+            used: the statistics that came with the frame before the first one. With them a film that is continued is
+                the one that was never interrupted. None: the film begins here.
+
+        Yields:
+            Each frame, and the statistics that it used: float32, (1, 2, total channels), and more for a look that
+            smooths colors or masks; None if `smoothing` is 0.
         """
-        return self._engine.stylize_frames(frames, self.smoothing)
+        finisher = self._current_finisher()
+        if finisher.changes_nothing:
+            placed = (one._replace(origin=_scale_origin(one.origin, one.pixels, one.pixels)) for one in frames)
+            return self._engine.stylize_frames(placed, self.smoothing, used)
+        return self._stylize_and_finish(frames, used, finisher)
+
+    def _stylize_and_finish(
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None, finisher: Finisher
+    ) -> Generator[StylizedFrame, None, None]:
+        under_way: deque[tuple[np.ndarray, np.ndarray, bool]] = deque()
+
+        def shrink() -> Iterator[FilmFrame]:
+            for photo, is_cut, origin in frames:
+                small = np.ascontiguousarray(finisher.shrink(photo))
+                under_way.append((photo, small, is_cut))
+                yield FilmFrame(small, is_cut, _scale_origin(origin, photo, small))
+
+        memory, used = FrameMemory.take_from(used, colors=finisher.matches_colors, mask=finisher.finds_people)
+        with contextlib.closing(self._engine.stylize_frames(shrink(), self.smoothing, used)) as all_stylized:
+            for stylized, used_now in all_stylized:
+                photo, small, is_cut = under_way.popleft()
+                memory = FrameMemory() if is_cut else memory
+                finished = finisher.finish(photo, small, stylized, memory, self.smoothing)
+                yield finished, memory.add_to(used_now)
 
     def reset(self) -> None:
         """Forget the frames so far, as at a scene cut: the next one is normalized by its own statistics alone."""
         self._used = None
+        self._memory = FrameMemory()
+
+
+def _scale_origin(origin: tuple[int, int] | None, photo: np.ndarray, small: np.ndarray) -> tuple[int, int] | None:
+    """From pixels of the photo to those of the copy that the network gets, within one period of the noise."""
+    if origin is None:
+        return None
+    down, right = (
+        round(start * to / side) % PERIOD
+        for start, side, to in zip(origin, photo.shape[:2], small.shape[:2], strict=True)
+    )
+    return down, right
 
 
 def check_pixels(rgb: np.ndarray, numbers_of_sides: tuple[int, ...]) -> None:

@@ -1,6 +1,8 @@
 """The one object that stylizes: pictures, folders, films and everything else go through `Stylizer`."""
 
 import contextlib
+import dataclasses
+import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,12 @@ from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.media.pictures import Picture, whiten_transparent
 from nst_fast.media.resizing import resize_pixels, size_for_long_side
 from nst_fast.memory import available_bytes, is_out_of_memory
-from nst_fast.networks.checkpoint import Checkpoint, load_checkpoint
+from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.stylize.engines.choice import build_engine, choose_engine
+from nst_fast.stylize.finishing import Finisher
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.smoothing import FrameStylizer, check_pixels
+from nst_fast.stylize.styles import open_style
 from nst_fast.stylize.tiles import estimate_bytes_per_pixel, stylize_in_tiles
 
 _log = logging.getLogger(__name__)
@@ -29,7 +34,8 @@ class Stylizer:
     All pixels are sRGB bytes: what comes from a file, a film or a camera goes to the engine as it is.
 
     Args:
-        style: a shipped style's name, a checkpoint file, or a loaded checkpoint.
+        style: a shipped style's name, a checkpoint file, or a loaded checkpoint; or a blend of several styles of the
+            base network, such as wave:0.6,udnie:0.4.
         device: cpu, cuda, cuda:1, directml, coreml or mps. None: a GPU if an installed engine reaches one, else cpu.
         precision: fp32; bf16 (OpenVINO, PyTorch) or fp16 (PyTorch on a GPU), which may be faster.
         engine: onnxruntime; openvino or torch, which are extras; compile, which is torch.compile; or auto: the fastest
@@ -38,6 +44,7 @@ class Stylizer:
             core.
         tiles: auto, which works in tiles when a picture would take more than half of the memory that is left; always;
             or never. Tiles are normalized by the statistics of a thumbnail, see `stylize.tiles`.
+        look: the knobs. None: as the network was trained.
 
     One thread at a time may use a Stylizer, whichever it is; several of them in several threads are fine.
 
@@ -47,10 +54,13 @@ class Stylizer:
         device: the device in use, such as cpu or cuda:1.
         precision, threads: as given.
         style_name: the checkpoint's style, else its file's name without suffix, else `style`.
+        look: the knobs in use; may be set between two pictures or frames.
 
     Raises:
         CheckpointError: no such style, or a file that is no checkpoint.
-        SettingError: the device, the precision or the engine is unknown or cannot be used here; or threads below 1.
+        ImageError: the look names a mask that cannot be read.
+        SettingError: the device, the precision or the engine is unknown or cannot be used here; threads below 1; or a
+            look that this network, or its mask, does not allow.
     """
 
     def __init__(
@@ -62,6 +72,7 @@ class Stylizer:
         engine: str = "auto",
         threads: int | None = None,
         tiles: str = "auto",
+        look: Look | None = None,
     ) -> None:
         if tiles not in TILES:
             raise SettingError(f"tiles is {tiles!r}; allowed: {', '.join(TILES)}{nearest_name(tiles, list(TILES))}")
@@ -70,11 +81,40 @@ class Stylizer:
         self.precision = precision
         self.threads = threads
         self.engine, self.device = choose_engine(engine, device, precision)
-        self.checkpoint = style if isinstance(style, Checkpoint) else load_checkpoint(style)
+        self.checkpoint = style if isinstance(style, Checkpoint) else open_style(str(style))
         fallback_name = "style" if isinstance(style, Checkpoint) else Path(style).stem
         self.style_name = str(self.checkpoint.info.style.get("name") or fallback_name)
         self._engine = build_engine(self.engine, self.checkpoint, self.device, precision, threads)
         self._tiles = tiles
+        self._look = Look()
+        self._finisher = Finisher(self._look, threads)
+        self.look = look or Look()
+
+    @property
+    def look(self) -> Look:
+        """The knobs in use."""
+        return self._look
+
+    @look.setter
+    def look(self, look: Look) -> None:
+        """Use these knobs from now on.
+
+        Raises:
+            ImageError, SettingError: see the class; the look then stays as it was.
+        """
+        if look == self._look:
+            return
+        finisher = Finisher(look, self.threads)
+        if look.strength != self._look.strength:
+            self._engine.set_steering(self.checkpoint.steer(look.strength))
+        self._look, self._finisher = look, finisher
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the network, the look and its mask, in hexadecimal: equal for two that stylize alike."""
+        mask = b"" if self._look.mask is None else self._look.mask.read_bytes()
+        look = str(dataclasses.replace(self._look, region=None)) if mask else str(self._look)
+        return hashlib.sha256(f"{self.checkpoint.digest} {look} ".encode() + mask).hexdigest()
 
     def describe(self) -> str:
         """The engine in a few words, such as `openvino on cpu in fp32, 2 threads`."""
@@ -96,8 +136,14 @@ class Stylizer:
         """
         check_pixels(rgb, (3, 4))
         batch = rgb if rgb.ndim == 4 else rgb[None]
+        finisher = self._finisher
         with _explained_memory(batch.shape[1], batch.shape[2], self.device):
-            stylized = self._engine.stylize_pixels(batch)
+            if finisher.changes_nothing:
+                stylized = self._engine.stylize_pixels(batch)
+            else:
+                small = np.stack([finisher.shrink(photo) for photo in batch])
+                each = zip(batch, small, self._engine.stylize_pixels(small), strict=True)
+                stylized = np.stack([finisher.finish(*images) for images in each])
         return stylized if rgb.ndim == 4 else stylized[0]
 
     def stylize_picture(self, picture: Picture, *, size: int | None = None) -> Picture:
@@ -107,8 +153,8 @@ class Stylizer:
             picture: where it is fully transparent the network sees white, since the colors that a file holds there
                 are arbitrary.
             size: long side in pixels at which the network works. The picture is scaled to it, up or down, and the
-                result back to the picture's own size: a smaller size gives larger strokes, in less time and memory; a
-                larger one finer strokes. None: the picture's own size.
+                result back to the picture's own size, plainly: what is smaller than a pixel there is lost. None: the
+                picture's own size. `Look.stroke_size` divides this size once more, and keeps the edges sharp.
 
         Returns:
             One picture of the same height and width, also for an animation.
@@ -119,15 +165,22 @@ class Stylizer:
         """
         height, width = picture.rgb.shape[:2]
         work_height, work_width = (height, width) if size is None else size_for_long_side(height, width, size)
-        with _explained_memory(work_height, work_width, self.device):
+        finisher = self._finisher
+        with _explained_memory(*finisher.network_size(work_height, work_width), self.device):
             rgb = resize_pixels(whiten_transparent(picture), work_height, work_width)
-            if self._needs_tiles(work_height, work_width):
+            small = finisher.shrink(rgb)
+            network_height, network_width = small.shape[:2]
+            if self._needs_tiles(network_height, network_width):
                 _log.info(
-                    "stylizing %d x %d pixels in tiles, with the statistics of a thumbnail", work_width, work_height
+                    "stylizing %d x %d pixels in tiles, with the statistics of a thumbnail",
+                    network_width,
+                    network_height,
                 )
-                stylized = stylize_in_tiles(self._engine, self.checkpoint.description, rgb)
+                stylized = stylize_in_tiles(self._engine, self.checkpoint.description, small)
             else:
-                stylized = self._engine.stylize_pixels(rgb[None])[0]
+                stylized = self._engine.stylize_pixels(small[None])[0]
+            if not finisher.changes_nothing:
+                stylized = finisher.finish(rgb, small, stylized)
             return Picture(resize_pixels(stylized, height, width), picture.alpha)
 
     def for_frames(self, smoothing: float) -> FrameStylizer:
@@ -139,7 +192,8 @@ class Stylizer:
         Raises:
             SettingError: `smoothing` is out of range.
         """
-        return FrameStylizer(self._engine, smoothing)
+        has_input_noise = self.checkpoint.description.input_noise > 0
+        return FrameStylizer(self._engine, smoothing, lambda: self._finisher, has_input_noise=has_input_noise)
 
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self._tiles != "auto":

@@ -1,14 +1,15 @@
 """The exponential moving average (EMA) of the weights: what a training ships."""
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
-from nst_fast.networks.torch_network import StyleNetwork
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
-class WeightAverage:
+class WeightAverage(Generic[_Module]):
     """average <- d * average + (1 - d) * weights after each step.
 
     d grows from 0.1 to `decay` as (1 + n) / (10 + n) with the number of updates n, so that the poor first weights are
@@ -25,13 +26,13 @@ class WeightAverage:
         network: holds the averaged weights.
     """
 
-    def __init__(self, network: StyleNetwork, decay: float) -> None:
+    def __init__(self, network: _Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, network: StyleNetwork) -> None:
+    def update(self, network: _Module) -> None:
         """Take the current weights of the network into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for average, weight in zip(self.network.parameters(), network.parameters(), strict=True):

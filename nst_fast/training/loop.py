@@ -24,7 +24,7 @@ from nst_fast.networks.torch_network import StyleNetwork
 from nst_fast.runs.device import choose_device
 from nst_fast.runs.saved_run import STATE_FILE, SavedRun
 from nst_fast.settings.values import as_plain_values
-from nst_fast.training.preparation import Inputs, find_inputs, prepare_material
+from nst_fast.training.preparation import BASE, RANDOM, Inputs, find_inputs, prepare_material
 from nst_fast.training.result_file import ResultFile
 from nst_fast.training.run import TrainingRun, choose_autocast_type
 from nst_fast.training.run_log import STRIP_FILE, STRIPS_FOLDER, RunLog
@@ -116,7 +116,7 @@ def _check_outputs(settings: TrainSettings, result_file: ResultFile) -> None:
     folder = settings.folder
     if is_same_file(settings.content, folder):
         raise SettingError(f"output {str(folder)!r} is the folder of photos; choose another output")
-    initial = [] if settings.init is None else [find_checkpoint(settings.init)]
+    initial = [] if settings.init in (None, BASE, RANDOM) else [find_checkpoint(settings.init)]
     outputs = [folder / name for name in (STATE_FILE, STRIP_FILE, STRIPS_FOLDER)]
     check_overwrites([settings.style, *initial], [*outputs, result_file.path])
 

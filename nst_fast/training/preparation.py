@@ -10,24 +10,51 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nst_fast.data.content_images import ContentImages, list_photos
+from nst_fast.data.content_images import ContentImages, digest_photos, list_photos
 from nst_fast.data.held_out import cut_samples, hold_out_photos, read_held_out
 from nst_fast.data.images import load_image
-from nst_fast.errors import SettingError
-from nst_fast.loss_networks.network import LossNetwork, list_taps
+from nst_fast.errors import CheckpointError, SettingError
+from nst_fast.loss_networks.network import LossNetwork, adapt_taps, list_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.tones import PhotoTones
+from nst_fast.networks.checkpoint import load_base
 from nst_fast.networks.checkpoint_header import find_checkpoint
-from nst_fast.networks.torch_network import StyleNetwork, load_network
+from nst_fast.networks.description import NetworkDescription
+from nst_fast.networks.torch_network import (
+    StyleNetwork,
+    load_network,
+    make_adjustable,
+    network_from_checkpoint,
+)
+from nst_fast.runs.device import has_fast_bfloat16
 from nst_fast.runs.state import digest
-from nst_fast.settings.networks import LossNetworkSettings
+from nst_fast.settings.networks import LossNetworkSettings, NetworkSettings
+from nst_fast.stylize.style_image import predict_style
 from nst_fast.training.settings import TrainSettings
 
 _log = logging.getLogger(__name__)
 
+# What `init` may be, besides a style and a checkpoint.
+BASE, RANDOM = "base", "random"
 PHOTOS_FOR_VARIANCE = 64
 STRIP_PHOTOS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Initial:
+    """Where a training starts from.
+
+    Attributes:
+        network: with the weights to start with.
+        identity: tells them from others.
+        is_base: whether it is the base network, steered to the style image by its predictor.
+    """
+
+    network: StyleNetwork
+    identity: str
+    is_base: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +65,14 @@ class Inputs:
         style_image: shape (3, H, W), RGB in [0, 1], at the size of the settings.
         photo_files: to train on.
         held_out_files: never trained on.
-        initial: the network to start from; None: random weights.
+        initial: where to start from; None: random weights.
         identity: what tells this style image, these photos and this network from others.
     """
 
     style_image: Tensor
     photo_files: list[Path]
     held_out_files: list[Path]
-    initial: StyleNetwork | None
+    initial: Initial | None
     identity: dict[str, Any]
 
 
@@ -57,34 +84,69 @@ def find_inputs(settings: TrainSettings) -> Inputs:
         CheckpointError: `init` is neither a shipped style nor a checkpoint.
         SettingError: `init` is another network than the settings ask for.
     """
-    initial = None if settings.init is None else _load_initial(settings.init, settings)
+    initial = _find_initial(settings)
     style_image = load_image(settings.style, short_side=settings.style_short_side)
     content = Path(settings.content)
     photo_files, held_out_files = hold_out_photos(list_photos(content), content, settings.held_out_photos)
-    names = "\n".join(file.relative_to(content).as_posix() for file in photo_files)
     identity = {
         "style": digest(style_image),
-        "content": digest(names.encode()),
-        "init": None if settings.init is None else _describe_initial(settings.init),
+        "content": digest_photos(photo_files, content),
+        "init": None if initial is None else initial.identity,
     }
     return Inputs(style_image, photo_files, held_out_files, initial, identity)
 
 
-def _load_initial(init: str, settings: TrainSettings) -> StyleNetwork:
+def _find_initial(settings: TrainSettings) -> Initial | None:
+    """The network to start from; None: random weights.
+
+    Raises:
+        CheckpointError: `init` is neither a shipped style nor a checkpoint.
+        SettingError: `init` is another network than the settings ask for.
+    """
+    init = settings.init
+    if init == RANDOM:
+        return None
+    if init is None or init == BASE:
+        return _start_from_base(settings)
+    path = find_checkpoint(init)
     network = load_network(init)
-    found = network.description.name, network.description.arguments["width"]
-    wanted = settings.network.name, settings.network.width
+    found, wanted = _shape(network.description), (settings.network.name, settings.network.width)
     if found != wanted:
         raise SettingError(
-            f"init {init!r} is a {found[0]} network of width {found[1]}, not {wanted[0]} of width {wanted[1]}; set "
-            f"network.name to {found[0]} and network.width to {found[1]}, or choose another init"
+            f"init {init!r} is a {found[0]} network of width {found[1]}, not {wanted[0]} of width {wanted[1]}; "
+            f"set network.name to {found[0]} and network.width to {found[1]}, or choose another init"
         )
-    return network
+    return Initial(_adapt(network, settings.network), f"{path.stem} {digest(path.read_bytes())}", is_base=False)
 
 
-def _describe_initial(init: str) -> str:
-    path = find_checkpoint(init)
-    return f"{path.stem} {digest(path.read_bytes())}"
+def _start_from_base(settings: TrainSettings) -> Initial | None:
+    wanted = settings.network
+    try:
+        base = load_base()
+    except CheckpointError:
+        if settings.init == BASE:
+            raise
+        return None
+    if not wanted.adjustable or _shape(base.description) != (wanted.name, wanted.width):
+        if settings.init == BASE:
+            name, width = _shape(base.description)
+            raise SettingError(f"init base is an adjustable {name} network of width {width}; choose another init")
+        return None
+    network = network_from_checkpoint(predict_style(Path(settings.style)))
+    return Initial(network, f"base {base.digest}", is_base=True)
+
+
+def _shape(description: NetworkDescription) -> tuple[str, int]:
+    return description.name, description.arguments["width"]
+
+
+def _adapt(network: StyleNetwork, settings: NetworkSettings) -> StyleNetwork:
+    """The network with the strength knob, or without it, as the settings ask for."""
+    if network.description.adjustable == settings.adjustable:
+        return network
+    if network.description.adjustable:
+        raise SettingError("init is an adjustable network; set network.adjustable to true, or choose another init")
+    return make_adjustable(network)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +181,13 @@ def prepare_material(settings: TrainSettings, inputs: Inputs, device: torch.devi
         ImageError: nearly all photos are broken.
         SettingError: a tap that the loss network does not have.
     """
-    taps = [*settings.loss.content_taps, *settings.loss.style_taps]
 
     def load(loss_network: LossNetworkSettings) -> LossNetwork:
+        of_loss = adapt_taps(settings.loss, loss_network.name)
+        taps = [*of_loss.content_taps, *of_loss.style_taps]
         network = load_loss_network(loss_network, taps, seed=settings.seed, device=device)
+        if settings.precision == "auto" and device.type == "cpu" and has_fast_bfloat16():
+            network.autocast_type = torch.bfloat16
         if settings.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network
@@ -133,7 +198,8 @@ def prepare_material(settings: TrainSettings, inputs: Inputs, device: torch.devi
     strip = held_out[:STRIP_PHOTOS] if len(held_out) else cut_samples(photos, STRIP_PHOTOS)
     loss = build_loss(settings, loss_network, inputs.style_image, photos, device)
     opening_loss = None
-    missing = [tap for tap in taps if tap not in list_taps("compact")]
+    taps = adapt_taps(settings.loss, "compact")
+    missing = [tap for tap in (*taps.content_taps, *taps.style_taps) if tap not in list_taps("compact")]
     if settings.compact_share > 0 and missing:
         _log.warning(
             f"training all steps with {settings.loss_network.name}: the compact loss network has no {missing[0]}"
@@ -168,5 +234,8 @@ def build_loss(
 ) -> PerceptualLoss:
     """The loss to train with; its feature variances are those of some of the photos."""
     sample = cut_samples(photos, PHOTOS_FOR_VARIANCE).to(device)
-    variance = measure_feature_variance(loss_network, sample.split(4), settings.loss.content_taps)
-    return PerceptualLoss(loss_network, style_image.to(device), settings.loss, feature_variance=variance)
+    of_loss = adapt_taps(settings.loss, loss_network.architecture)
+    variance = measure_feature_variance(loss_network, sample.split(4), of_loss.content_taps)
+    return PerceptualLoss(
+        loss_network, style_image.to(device), of_loss, feature_variance=variance, photo_tones=PhotoTones(sample)
+    )

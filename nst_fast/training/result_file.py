@@ -1,5 +1,6 @@
 """What a training leaves: a checkpoint that says how it was trained and which losses it reaches."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nst_fast.errors import CheckpointError
+from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
 from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.networks.checkpoint_header import SUFFIX, read_checkpoint_header
@@ -66,12 +68,15 @@ def measure_held_out(run: TrainingRun, style_image: Tensor, held_out: Tensor) ->
     if not len(held_out):
         return {}
     photos = held_out.to(run.device)
+    loss_network = copy.copy(run.loss.loss_network)
+    if isinstance(loss_network, LossNetwork):
+        loss_network.autocast_type = None  # figures to compare are measured in full precision
     loss = build_relative_loss(
-        run.loss.loss_network,
+        loss_network,
         style_image.to(run.device),
         photos,
-        content_taps=run.settings.loss.content_taps,
-        style_taps=run.settings.loss.style_taps,
+        content_taps=run.loss.content_taps,
+        style_taps=run.loss.style_taps,
     )
     losses = measure_losses(run.stylize, loss, photos)
     return {name: losses[name] for name in ("total", "style", "content")} | {"photos": len(photos)}
@@ -93,7 +98,7 @@ def _describe(run: TrainingRun, held_out_losses: Mapping[str, Any]) -> Checkpoin
             "loss_network": settings.loss_network.name,
             "weights": run.loss.loss_network.weights_name,
             "pooling": settings.loss_network.pooling,
-            **as_plain_values(settings.loss),
+            **as_plain_values(settings.loss.fill_in()),
         },
         training={
             **of_training,

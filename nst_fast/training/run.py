@@ -10,16 +10,23 @@ from torch import Tensor
 from nst_fast.data.sampler import mix_seed
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.temporal import Motion, temporal_loss
+from nst_fast.networks.description import STEERING, interpolate_strength
 from nst_fast.networks.input_noise import PERIOD
-from nst_fast.networks.torch_network import StyleNetwork, build_network
+from nst_fast.networks.torch_network import StyleNetwork, build_network, mix_strengths
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.runs.state import restore_parts
+from nst_fast.settings.networks import NetworkSettings
+from nst_fast.training.conditions import draw_second_frames, draw_strengths
 from nst_fast.training.divergence import DivergenceGuard
 from nst_fast.training.ema import WeightAverage
 from nst_fast.training.optimizers import build_optimizers
+from nst_fast.training.preparation import Initial
 from nst_fast.training.schedule import learning_rate_at
 from nst_fast.training.settings import TrainSettings
 
+# The share of the steps over which the weight of the temporal loss grows to its full value.
+TEMPORAL_RAMP = 0.2
 AUTOCAST_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -60,6 +67,12 @@ def _compile(compute: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _build_network(settings: NetworkSettings) -> StyleNetwork:
+    # Only where it is on, since just one of the networks knows it.
+    knobs = {"adjustable": True} if settings.adjustable else {}
+    return build_network(settings.name, width=settings.width, input_noise=settings.input_noise, **knobs)
+
+
 class TrainingRun:
     """The network in training, with its optimizers, average and divergence guard.
 
@@ -68,7 +81,7 @@ class TrainingRun:
         loss: to train with, on the device of the run.
         saved_run: the folder of the run.
         opening_loss: replaces `loss` for the first `compact_share` of the steps; None: `loss` for all.
-        initial: a network whose weights to start with; None: random weights from the seed.
+        initial: where to start from; None: random weights from the seed.
         device: to train on.
     """
 
@@ -79,24 +92,24 @@ class TrainingRun:
         saved_run: SavedRun,
         *,
         opening_loss: PerceptualLoss | None = None,
-        initial: StyleNetwork | None = None,
+        initial: Initial | None = None,
         device: torch.device,
     ) -> None:
         self.settings = settings
         self.loss = loss
         self.saved_run = saved_run
         self.opening_steps = round(settings.compact_share * settings.steps) if opening_loss is not None else 0
+        # The steps that train scales and shifts alone.
+        self.code_steps = round(settings.code_share * settings.steps) if initial is not None and initial.is_base else 0
         self.device = device
         self.autocast_type = choose_autocast_type(settings.precision, device)
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.step = 0
         with torch.random.fork_rng(devices=[]):  # so that the caller's random state stays as it is
             torch.manual_seed(settings.seed)
-            network = build_network(
-                settings.network.name, width=settings.network.width, input_noise=settings.network.input_noise
-            )
+            network = _build_network(settings.network)
         if initial is not None:
-            network.load_state_dict(initial.state_dict())
+            network.load_state_dict(initial.network.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
         self.average = WeightAverage(self.network, settings.ema_decay)
         self.optimizers = build_optimizers(self.network.parameters(), *settings.optimization)
@@ -130,9 +143,13 @@ class TrainingRun:
         """Train one step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
         compute_losses = self._opening_losses if self.step < self.opening_steps else self._losses
-        total, terms = compute_losses(photos, draw_noise_origin(self.settings.seed, self.step).to(self.device))
+        total, terms = compute_losses(*self._draw_conditions(photos))
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
+        if self.step < self.code_steps:
+            for name, parameter in self.network.named_parameters():
+                if name != STEERING:
+                    parameter.grad = None  # which leaves it as it is
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate
@@ -188,6 +205,43 @@ class TrainingRun:
             **self.optimizers,
         }
 
-    def _compute_losses(self, loss: PerceptualLoss, photos: Tensor, origin: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _draw_conditions(self, photos: Tensor) -> tuple[Any, ...]:
+        """The photos of a step and all that is random about it, as `_compute_losses` takes them."""
+        settings, step = self.settings, self.step
+        strengths, shares, moved, motion, temporal_weight = None, None, None, None, None
+        if settings.network.adjustable:
+            drawn = draw_strengths(settings.seed, step, len(photos))
+            strengths = torch.tensor(drawn, device=self.device)
+            shares = torch.tensor([interpolate_strength(strength) for strength in drawn], device=self.device)
+        if settings.temporal_weight > 0:
+            # For half of the photos, since it costs as much as stylizing them again.
+            moved, motion = draw_second_frames(photos[: (len(photos) + 1) // 2], mix_seed(settings.seed, step, 5))
+            ramp = min(1.0, (step + 1) / (TEMPORAL_RAMP * settings.steps))
+            temporal_weight = torch.tensor(settings.temporal_weight * ramp, device=self.device)
+        origin = draw_noise_origin(settings.seed, step).to(self.device)
+        return photos, origin, strengths, shares, moved, motion, temporal_weight
+
+    def _compute_losses(
+        self,
+        loss: PerceptualLoss,
+        photos: Tensor,
+        origin: Tensor,
+        strengths: Tensor | None,
+        shares: Tensor | None,
+        moved: Tensor | None,
+        motion: Motion | None,
+        temporal_weight: Tensor | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
-            return loss(self.network(photos, origin=origin), photos)
+            steering = None if shares is None else mix_strengths(self.network.steering, shares)
+            stylized = self.network(photos, origin=origin, steering=steering)
+            total, terms = loss(stylized, photos, strengths=strengths)
+            if moved is None or motion is None or temporal_weight is None:
+                return total, terms
+            half = len(moved)
+            again = self.network(
+                moved, origin=(origin + motion.camera) % PERIOD, steering=None if steering is None else steering[:half]
+            )
+            temporal = temporal_loss(stylized[:half], again, motion).mean()
+            total = total + temporal_weight * temporal
+            return total, {**terms, "total": total.detach(), "temporal": temporal.detach()}

@@ -53,7 +53,7 @@ class TrainSettings:
     output: str | None = setting(None, "folder of the run; null: runs/NAME", verbatim=True, changes_result=False)
     init: str | None = setting(
         None,
-        "start from this network, a shipped style or a checkpoint; null: random weights",
+        "start from base, random, a shipped style or a checkpoint; null: base, random for other kinds",
         verbatim=True,
         changes_result=False,
     )
@@ -67,6 +67,9 @@ class TrainSettings:
     year: int | None = setting(None, "its year, kept in the checkpoint", changes_result=False)
 
     loss: LossSettings = setting(LossSettings(grid_weight=30.0), "", heading="Look of the style")
+    temporal_weight: float = setting(
+        3.0, "weight of the temporal loss, which makes strokes follow what moves in films; 0: none", at_least=0
+    )
     style_short_side: int = setting(
         384, "short side in pixels at which the style image is used; smaller: finer strokes", at_least=16
     )
@@ -83,6 +86,12 @@ class TrainSettings:
     )
     compact_share: float = setting(
         0.0, "fraction of the steps, at the start, with the faster compact loss network", at_least=0, at_most=1
+    )
+    code_share: float = setting(
+        0.1,
+        "fraction of the steps, at the start, that train scales and shifts alone (init=base)",
+        at_least=0,
+        at_most=1,
     )
     batch_size: int = setting(4, "crops per step", at_least=1)
     crop_size: int = setting(160, "side in pixels of the square crops, a multiple of 4", at_least=16)

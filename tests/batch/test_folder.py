@@ -139,7 +139,8 @@ def test_a_single_film_becomes_what_its_output_says():
     (item,) = plan("c.gif", output="x.png").items
     assert not item.animated
     assert refusal("b.mov", output="x.png") == (
-        "b.mov is a film and cannot become x.png; give an output in one of .gif .m4v .mkv .mov .mp4 .webm .webp"
+        "b.mov is a film and cannot become x.png; give an output in one of .gif .m4v .mkv .mov .mp4 .webm .webp, "
+        "or numbered pictures such as %05d.png"
     )
     assert refusal("a.jpg", output="x.mp4") == (
         "a.jpg is a still picture and cannot become x.mp4; give an output such as .png"
@@ -403,7 +404,7 @@ def test_reading_and_writing_run_beside_the_network(stylizer, monkeypatch):
         threads.setdefault("read", threading.current_thread().name)
         return read_picture(path)
 
-    def write(path, picture, *, jpeg_quality):
+    def write(path, picture, *, jpeg_quality, note):
         nonlocal waiting
         with lock:
             waiting -= 1
@@ -550,7 +551,7 @@ def test_large_pictures_are_alone_in_memory(stylizer, monkeypatch):
             seen[path.name] = list(in_memory)
         return read_picture(path)
 
-    def write(path, picture, *, jpeg_quality):
+    def write(path, picture, *, jpeg_quality, note):
         with lock:
             in_memory.remove(path.name)
 

@@ -2,6 +2,7 @@ import pytest
 
 from nst_fast.cli import export
 from nst_fast.errors import OutputError, SettingError
+from nst_fast.losses.settings import LossSettings
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
 
@@ -26,7 +27,8 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("x.int8.onnx: ") and lines[0].endswith("fitted to 6 photos")
     assert [line.split()[0] for line in lines[2:5]] == ["style", "content", "total"]
-    assert lines[5] == "on 6 other photos; total is 20 * style + content, smaller is better"
+    strength = LossSettings().style_strength
+    assert lines[5] == f"on 6 other photos; total is content + {strength:g} * style + tone, smaller is better"
 
 
 @pytest.mark.parametrize(

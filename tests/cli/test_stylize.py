@@ -4,12 +4,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from nst_fast.cli import stylize
-from nst_fast.errors import CheckpointError, ImageError, OutputError, SettingError
+from nst_fast.cli.stylize_options import parse_options
+from nst_fast.errors import CheckpointError, ImageError, NstFastError, OutputError, SettingError
+from nst_fast.media.picture_notes import read_note
 from nst_fast.media.pictures import read_picture
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
@@ -181,6 +185,12 @@ def test_help_is_quick_and_complete(capsys):
         "--format",
         "--quality",
         "--overwrite",
+        "--no-metadata",
+        "--strength",
+        "--stroke-size",
+        "--keep-color",
+        "--region",
+        "--look",
         "--device",
         "--precision",
         "--engine",
@@ -199,7 +209,7 @@ def test_help_is_quick_and_complete(capsys):
     ]
     for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 18
+    assert result.stdout.count("default:") == 23
 
 
 def test_a_single_photo_does_not_wait_for_openvino(capsys):
@@ -223,3 +233,70 @@ def test_the_engine_can_be_chosen(capsys):
     assert " s with torch on cpu in fp32, 1 thread -> stylized/x\n" in capsys.readouterr().out
     with pytest.raises(SettingError, match=r"engine 'torhc' is unknown; allowed: auto, .* \(nearest: torch\)"):
         run("a.jpg", "--engine", "torhc")
+
+
+def test_looks_are_flags_strings_and_files():
+    """Flags, one string, a text file, and a picture that was made with them all give the same picture."""
+    make_picture("a.png")
+    flags = ["--style", "x.safetensors", "--stroke-size", "2", "--keep-color", "match"]
+    text = "stroke_size=2&keep_color=match"
+    Path("look.txt").write_text("stroke_size=2\nkeep_color=match\n")
+    assert stylize.main(["a.png", "--output", "1.png", *flags]) == 0
+    assert stylize.main(["a.png", "--output", "2.png", "--style", "x.safetensors", "--look", text]) == 0
+    assert stylize.main(["a.png", "--output", "3.png", "--look", f"style=x.safetensors&{text}"]) == 0
+    assert stylize.main(["a.png", "--output", "4.png", "--look", "look.txt", "--style", "x.safetensors"]) == 0
+    assert stylize.main(["a.png", "--output", "5.png", "--look", "1.png", "--style", "x.safetensors"]) == 0
+    assert stylize.main(["a.png", "--output", "6.png", "--style", "x.safetensors"]) == 0
+    pixels = [np.asarray(Image.open(f"{number}.png")) for number in range(1, 7)]
+    assert all(np.array_equal(other, pixels[0]) for other in pixels[1:5])
+    assert not np.array_equal(pixels[5], pixels[0])
+    assert read_note(Path("1.png")) == "nst-fast style=x&stroke_size=2&keep_color=match"
+
+
+def test_flags_count_more_than_the_look():
+    """A flag beside --look replaces what that says."""
+    options = parse_options(["a", "--look", "style=wave&strength=0.5&region=person", "--strength", "0.8"])
+    assert (options.style, options.look) == ("wave", Look(strength=0.8, region="person"))
+
+
+def test_metadata_may_be_left_out():
+    """--no-metadata writes a picture that does not say how it was made."""
+    make_picture("a.png")
+    assert stylize.main(["a.png", "--output", "b.png", "--style", "x.safetensors", "--no-metadata"]) == 0
+    assert read_note(Path("b.png")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strength", "3"], "strength is 3.0; give a number from 0 to 2"),
+        (
+            ["--strength", "0.5"],
+            "x was trained without the strength knob; leave strength at 1, or train it again",
+        ),
+        (["--region", "mask.png"], "mask.png does not exist; check the path"),
+        (["--look", "look"], "look 'look' is no file, nor a string such as strength=0.7&stroke_size=2"),
+        (["--look", "a.png"], "a.png does not say how it was made; give a photo that this program has made, or a text"),
+        (["--look", "bytes.txt"], "look bytes.txt cannot be read; give a text file"),
+        (
+            ["--look", "long.txt"],
+            "look long.txt is too long for a look; give a file such as strength=0.7&stroke_size=2",
+        ),
+    ],
+)
+def test_wrong_looks_are_refused(arguments, message):
+    """Each mistake is one line, before anything is written."""
+    make_picture("a.png")
+    Path("bytes.txt").write_bytes(b"\xff\xfe\xff")
+    Path("long.txt").write_text("strength=1\n" * 2000)
+    with pytest.raises(NstFastError) as caught:
+        stylize.main(["a.png", "--output", "b.png", "--style", "x.safetensors", *arguments])
+    assert str(caught.value) == message and not Path("b.png").exists()
+
+
+def test_a_style_is_needed(capsys):
+    """Without --style and without one in the look, the command says what is missing."""
+    with pytest.raises(SystemExit) as caught:
+        stylize.main(["a.png", "--look", "stroke_size=2"])
+    assert caught.value.code == 2
+    assert "the following arguments are required: --style" in capsys.readouterr().err

@@ -135,6 +135,7 @@ def test_mistakes_are_told_before_anything_is_stylized(monkeypatch):
         ("--start", "soon", "'soon' is no time; give seconds, such as 12.5, or 1:30 or 1:02:03"),
         ("--smoothing", "1", "'1' is not allowed; give a number from 0 to below 1, such as 0.9"),
         ("--shard", "5/4", "'5/4' is no share; give one of N, such as 1/4, 2/4, 3/4 or 4/4"),
+        ("--frame-rate", "0", "'0' is no frame rate; give a number from 1 to 1000, such as 24 or 30000/1001"),
         ("--crf", "64", "'64' is not allowed; give a whole number from 0 to 63"),
     ],
 )
@@ -143,6 +144,45 @@ def test_wrong_values_are_refused(capsys, option, value, message):
     with pytest.raises(SystemExit):
         run("a.mp4", option, value)
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {message}")
+
+
+def test_how_long_a_film_takes_is_said_first(capsys):
+    """Before a film of a hundred frames: its length and time, and the time with larger strokes; not with these."""
+    make_film("a.mp4", 100)
+    size, time_taken = r"a\.mp4: 100 frames of 48 x 32 take about", r"\d+:\d\d \(\d+\.\d frames/s\)"
+    assert run("a.mp4") == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(rf"nst-fast: {size} {time_taken}(; with --stroke-size 2 about {time_taken})?", line)
+    assert run("a.mp4", "--stroke-size", "2", "--overwrite") == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(rf"nst-fast: {size} {time_taken}", line)
+    assert run("a.mp4", "--overwrite", "--end", "1") == 0
+    assert "take about" not in capsys.readouterr().err
+
+
+def test_numbered_pictures_in_and_out(capsys):
+    """A film becomes numbered pictures, these become pictures of another style, and a film of the rate asked for."""
+    make_film("a.mp4", 12)
+    assert run("a.mp4", "--output", "frames/%03d.png") == 0
+    assert sorted(os.listdir("frames")) == [f"{number:03}.png" for number in range(1, 13)]
+    assert run("frames/%03d.png") == 0
+    assert sorted(os.listdir("stylized/x/frames")) == sorted(os.listdir("frames"))
+    assert run("frames/%03d.png") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("stylized 0, skipped 1")
+    assert run("frames/%03d.png", "--output", "b.mp4", "--frame-rate", "24000/1001") == 0
+    with av.open("b.mp4") as container:
+        assert container.streams.video[0].average_rate == Fraction(24000, 1001)
+    assert run("frames/%03d.png", "--preview", "0.1") == 0
+    assert Path("stylized/x/frames/frames.preview.png").is_file()
+
+
+def test_several_processes_make_one_film(capsys):
+    """--workers stylizes the film in processes of their own, and it counts as one output with all its frames."""
+    make_film("a.mp4", 20)
+    assert stylize.main(["a.mp4", "--style", "x.safetensors", "--engine", "onnxruntime", "--workers", "2"]) == 0
+    assert capsys.readouterr().out.startswith("stylized 1, skipped 0, failed 0 in ")
+    assert count_frames("stylized/x/a.mp4") == 20
+    assert os.listdir("stylized/x") == ["a.mp4"]
 
 
 def test_ctrl_c_leaves_a_playable_film_and_the_same_command_resumes():

@@ -85,6 +85,12 @@ OTHER_VALUES = {
     "overwrite": True,
     "show_progress": False,
     "live": True,
+    "loss.band_share": 0.25,
+    "loss.tone_weight": 0.5,
+    "loss.style_statistic": "gram",
+    "network.adjustable": False,
+    "temporal_weight": 0.25,
+    "code_share": 0.5,
 }
 # Ordinary names that mean something to Hydra, to OmegaConf or to a shell.
 STRANGE_NAMES = [
@@ -215,7 +221,7 @@ def test_the_preset_follows_the_computer(compose_train, monkeypatch, cuda):
     ((settings, _),) = compose_train(*NEEDED)
     assert settings.compile is cuda
     ((settings, _),) = compose_train(*NEEDED, "preset=quickstart")
-    assert settings.steps == 1000
+    assert settings.steps == 300
 
 
 @pytest.mark.parametrize("preset", ["laptop", "paper"])
@@ -373,7 +379,7 @@ def test_help_shows_what_you_get(compose_train, monkeypatch, capsys, preset):
         line = next(line for line in shown.splitlines() if line.startswith(f"  {shorten_key(settings, row.key)}="))
         assert line.split("  ")[1] == f"{shorten_key(settings, row.key)}={value}"
         assert row.help and row.help in shown
-    for name in ("laptop", "full", "paper", "quickstart"):
+    for name in ("laptop", "full", "paper", "quick", "quickstart"):
         assert f"  {name} " in shown
     assert max(map(len, shown.splitlines())) <= 120
 
@@ -390,6 +396,7 @@ def test_help_shows_what_you_get(compose_train, monkeypatch, capsys, preset):
         (["+color=red"], "'color' is not a setting; see nst-fast train --help"),
         (["steps=many"], "steps: Value 'many' of type 'str' could not be converted to Integer; see nst-fast train"),
         (["steps="], "steps: Value '' of type 'str' could not be converted to Integer; see nst-fast train --help"),
+        (["precision=${oc.env:NO_SUCH_NAME}"], "precision: KeyError raised while resolving interpolation: "),
         (["cosine=5.5"], "cosine: Value '5.5' is not a valid bool (type float); see nst-fast train --help"),
         (["network.width=wide"], "network.width: Value 'wide' of type 'str' could not be converted to"),
         (["precision=[1,2]"], "precision: Cannot convert 'list' to string: '[1, 2]'; see nst-fast train --help"),
@@ -398,7 +405,10 @@ def test_help_shows_what_you_get(compose_train, monkeypatch, capsys, preset):
             ["style_taps={relu1_1:x}"],
             "style_taps relu1_1 is 'x'; it must be a number",
         ),
-        (["preset=laptpo"], "preset=laptpo is unknown; allowed: full, laptop, paper, quickstart (nearest: laptop)"),
+        (
+            ["preset=laptpo"],
+            "preset=laptpo is unknown; allowed: full, laptop, paper, quick, quickstart (nearest: laptop)",
+        ),
         (["network=jonson"], "network=jonson is unknown; allowed: johnson, realtime (nearest: johnson)"),
         (["network=null"], "network=null is unknown; allowed: johnson, realtime"),
         (

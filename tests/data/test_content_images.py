@@ -1,8 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from nst_fast.data.content_images import ContentImages, list_photos, read_photo
+from nst_fast.data.content_images import ContentImages, digest_photos, list_photos, read_photo
 from nst_fast.errors import ImageError
 from nst_fast.media.pictures import read_picture
 
@@ -20,6 +22,26 @@ def middles(photo) -> np.ndarray:
     """The colors in the middle of the four quarters of a photo (3, H, W), row by row."""
     height, width = photo.shape[1:]
     return np.array([photo[:, height * y // 4, width * x // 4].tolist() for y in (1, 3) for x in (1, 3)])
+
+
+def test_a_digest_follows_the_photos_and_not_their_place(photo_folder, tmp_path):
+    """A copy of the folder has the same digest; a photo more, another name or other bytes in the middle have not."""
+
+    def digest(folder):
+        return digest_photos(list_photos(folder), folder)
+
+    copy, first = tmp_path / "copy", digest(photo_folder)
+    shutil.copytree(photo_folder, copy)
+    assert digest(copy) == first
+    photo = copy / "photo_03.jpg"
+    data = bytearray(photo.read_bytes())
+    data[len(data) // 2] ^= 1
+    photo.write_bytes(data)
+    changed = digest(copy)
+    photo.rename(copy / "photo_99.jpg")
+    renamed = digest(copy)
+    (copy / "photo_98.jpg").symlink_to("nowhere.jpg")
+    assert len({first, changed, renamed, digest_photos(sorted(copy.rglob("*.jpg")), copy)}) == 4
 
 
 QUARTERS = np.array([(200, 30, 30), (30, 200, 30), (30, 30, 200), (128, 128, 128)])

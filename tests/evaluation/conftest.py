@@ -8,6 +8,7 @@ from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import LossSettings
+from nst_fast.losses.tones import PhotoTones
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 
 
@@ -16,7 +17,8 @@ def loss() -> PerceptualLoss:
     network = build_loss_network("vgg16", taps=["relu1_2"], weights="random")
     style = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
     settings = LossSettings(content_taps={"relu1_2": 1.0}, style_taps={"relu1_1": 1.0})
-    return PerceptualLoss(network, style, settings, feature_variance={"relu1_2": 1.0})
+    photos = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    return PerceptualLoss(network, style, settings, feature_variance={"relu1_2": 1.0}, photo_tones=PhotoTones(photos))
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,13 @@ from nst_fast.evaluation.settings import EvaluateSettings
 from nst_fast.evaluation.trained_network import TrainedNetwork
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
-from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.settings.networks import LossNetworkSettings
+
+STYLE_STRENGTH = LossSettings().style_strength
 
 
 def save_network(path, seed, info):
@@ -76,7 +78,8 @@ def test_losses_are_those_of_training(call, checkpoints, painting, photo_folder)
     for checkpoint in checkpoints:
         terms = measure_losses(TrainedNetwork(checkpoint, torch.device("cpu")).stylize, loss, photos[:3])
         assert report["networks"][checkpoint]["terms"] == pytest.approx(terms, rel=1e-4)
-        assert terms["total"] == pytest.approx(20 * terms["style"] + terms["content"], rel=1e-5)
+        expected = terms["content"] + STYLE_STRENGTH * terms["style"] + terms["tone"]
+        assert terms["total"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_files(call, tmp_path):
@@ -145,13 +148,19 @@ def test_memory(call, monkeypatch, caplog):
         call(overwrite=True)
 
 
+def test_the_compact_loss_network_judges_too(call, checkpoints):
+    """It has no relu4_2, and takes its deepest tap instead."""
+    report = call(loss_network=LossNetworkSettings(name="compact", weights="shipped"), photos=1, iterations=1)
+    assert report["networks"][checkpoints[0]]["terms"].keys() >= {"content.relu4_1", "style.relu4_1", "tone"}
+
+
 def test_another_loss_is_named(call, tmp_path, caplog):
     """A network that was trained with another strength is judged as well, and a warning names the difference."""
     file = tmp_path / "strong.safetensors"
     save_network(file, 0, CheckpointInfo(style={}, loss={"style_strength": 80.0}))
     call(checkpoint=str(file))
     assert caplog.messages == [
-        f"{file} was trained with another loss than the one used here: style_strength 80.0, not 20.0"
+        f"{file} was trained with another loss than the one used here: style_strength 80.0, not {STYLE_STRENGTH}"
     ]
 
 

@@ -54,9 +54,14 @@ def test_what_differs_from_training_is_named(loss):
     taps = {"content_taps": {"relu1_2": 1.0}, "style_taps": {"relu1_1": 1.0}}
     trained = {"loss_network": "vgg19", "style_strength": 80.0, "scaling": "relative", **taps}
     settings = EvaluateSettings(checkpoint="a", style="a.jpg", content="photos")
+    stronger = f"style_strength 80.0, not {loss.settings.style_strength}"
     for stated, expected in (
         ({}, []),
-        (trained, ["style_strength 80.0, not 20.0"]),
-        ({**trained, "loss_network": "vgg16"}, ["loss_network vgg16, not vgg19", "style_strength 80.0, not 20.0"]),
+        (trained, [stronger]),
+        ({**trained, "loss_network": "vgg16"}, ["loss_network vgg16, not vgg19", stronger]),
+        (
+            {"style_statistic": "gram", "band_share": 0.7, "tone_weight": 0.0},
+            ["style_statistic gram, not moments", "tone_weight 0.0, not 1.0"],
+        ),
     ):
         assert list_differences({**stated, "style_short_side": 384, "steps": 5}, settings, loss) == expected

@@ -11,10 +11,12 @@ from nst_fast.cli.export import main
 from nst_fast.errors import OutputError, SettingError
 from nst_fast.export.comparison import measure_difference
 from nst_fast.export.coreml_package import export_coreml
+from nst_fast.export.fixed_strength import fix_strength
 from nst_fast.export.int8 import as_input, export_onnx_in_int8
 from nst_fast.export.onnx_file import export_onnx, load_onnx
 from nst_fast.export.pt2_file import export_pt2
-from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo
+from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
+from nst_fast.networks.onnx_graph import build_onnx_graph
 from nst_fast.networks.registry import NETWORKS
 from nst_fast.networks.torch_any_size import AnySizeNetwork
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network, network_from_checkpoint
@@ -152,3 +154,76 @@ def test_the_command_writes_a_package_by_default_name(capsys):
     output = capsys.readouterr()
     assert output.out.splitlines()[0] == "x.mlpackage: an RGB image of 48x32 in and out; experimental"
     assert len(output.out.splitlines()) == 2 and output.err == ""
+
+
+def build_adjustable() -> Checkpoint:
+    """A network whose steering differs from strength to strength."""
+    torch.manual_seed(0)
+    network = build_network("realtime", width=4, adjustable=True)
+    with torch.no_grad():
+        network.steering += 0.3 * torch.randn_like(network.steering)
+    return checkpoint_from_network(network, CheckpointInfo(style={"name": "wave"}))
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+def test_the_strength_is_an_input_with_a_default(tmp_path, pixels):
+    """An ONNX file takes the strength or goes without it, and gives what the network gives with that steering."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    checkpoint, path = build_adjustable(), tmp_path / "wave.onnx"
+    assert export_onnx(checkpoint, path, pixels=pixels) <= (1 if pixels else 0.6)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    network = AnySizeNetwork(network_from_checkpoint(checkpoint), pixels=pixels)
+    images = as_input(np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8), pixels=pixels)
+    for strength in (None, 0.0, 0.3, 0.5, 1.7, 2.0):
+        inputs = {"images": images} | ({} if strength is None else {"strength": np.array(strength, np.float32)})
+        steering = torch.from_numpy(checkpoint.steer(1.0 if strength is None else strength))
+        expected = network(torch.from_numpy(images), steering=steering).numpy().astype(float)
+        assert np.abs(session.run(None, inputs)[0] - expected).max() <= (1 if pixels else 0.001)
+
+
+def test_the_strength_may_have_no_default():
+    """As the live page's runtime wants it, the input must then be given, and does the same."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    checkpoint = build_adjustable()
+    images = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    results = []
+    for default in (None, 1.0):
+        graph = build_onnx_graph(checkpoint, pixels=True, strength=default, strength_input=True)
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        results.append(session.run(None, {"images": images, "strength": np.array(0.3, np.float32)})[0])
+        if default is None:
+            with pytest.raises(ValueError, match="strength"):
+                session.run(None, {"images": images})
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize("format_options", [["onnx", "--pixels"], ["onnx"]])
+def test_the_strength_can_be_fixed(tmp_path, monkeypatch, capsys, format_options):
+    """--strength fixes it in the file, which then has no input for it, and the metadata say so."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = build_adjustable()
+    save_checkpoint(tmp_path / "wave.safetensors", checkpoint, dtype="fp32")
+    arguments = ["wave.safetensors", "--strength", "0.4", "--output", "file", "--format", *format_options]
+    assert main(arguments) == 0
+    assert "strength" not in capsys.readouterr().out
+    fixed = fix_strength(checkpoint, 0.4)
+    assert np.allclose(fixed.steer(1.7), checkpoint.steer(0.4))
+    images = as_input(np.zeros((16, 16, 3), np.uint8), pixels="--pixels" in format_options)
+    assert load_onnx(tmp_path / "file")(images).shape == images.shape
+    assert b'"strength": 0.4' in (tmp_path / "file").read_bytes()
+
+
+def test_an_adjustable_network_as_pt2(tmp_path):
+    """A torch.export program takes any number of images of any size, as for other networks."""
+    assert export_pt2(fix_strength(build_adjustable(), 0.4), tmp_path / "wave.pt2", pixels=True) <= 1
+
+
+def test_a_network_without_the_knob_has_no_strength(tmp_path, monkeypatch):
+    """One line says so, and so does one for a strength out of range."""
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(tmp_path / "old.safetensors", build_checkpoint(), dtype="fp32")
+    save_checkpoint(tmp_path / "new.safetensors", build_adjustable(), dtype="fp32")
+    with pytest.raises(SettingError, match="trained without the strength knob"):
+        main(["old.safetensors", "--format", "onnx", "--strength", "0.4"])
+    with pytest.raises(SettingError, match="strength is 3; give 0 to 2"):
+        main(["new.safetensors", "--format", "onnx", "--strength", "3"])

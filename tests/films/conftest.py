@@ -3,10 +3,11 @@
 from collections.abc import Callable, Generator, Iterable
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from nst_fast.stylize.engines.engine import FilmFrame
 
 av = pytest.importorskip("av")
 Interpolation = av.video.reformatter.Interpolation
@@ -18,23 +19,30 @@ class Untouched:
     Attributes:
         shapes: of each frame.
         resets: numbers of the frames before which it was told of a cut.
+        origins: of each frame of a film.
     """
 
+    has_input_noise = True
+
     def __init__(self) -> None:
-        self.checkpoint = SimpleNamespace(digest="0" * 64)
+        self.fingerprint = "0" * 64
         self.shapes: list[tuple[int, ...]] = []
         self.resets: list[int] = []
+        self.origins: list[tuple[int, int] | None] = []
         self.smoothing: float | None = None
 
     def for_frames(self, smoothing: float) -> "Untouched":
         self.smoothing = smoothing
         return self
 
-    def stylize_frames(self, frames: Iterable[tuple[np.ndarray, bool]]) -> Generator[np.ndarray, None, None]:
-        for rgb, is_cut in frames:
+    def stylize_frames(
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None
+    ) -> Generator[tuple[np.ndarray, np.ndarray | None], None, None]:
+        for rgb, is_cut, origin in frames:
             if is_cut:
                 self.resets.append(len(self.shapes))
-            yield self.stylize_pixels(rgb)
+            self.origins.append(origin)
+            yield self.stylize_pixels(rgb), None
 
     def stylize_pixels(self, rgb: np.ndarray) -> np.ndarray:
         self.shapes.append(rgb.shape)

@@ -26,8 +26,10 @@ from nst_fast.live.site import export_site
 from nst_fast.live.stylize_pool import StylizePool
 from nst_fast.live.web_runtime import find_runtime
 from nst_fast.media.pictures import Picture
-from nst_fast.networks.checkpoint import Checkpoint
+from nst_fast.networks.checkpoint import Checkpoint, load_checkpoint
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network
+from nst_fast.stylize.look import Look
+from nst_fast.stylize.stylizer import Stylizer
 
 CHROMIUM = os.environ.get("NST_FAST_CHROMIUM") or shutil.which("chromium")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,21 +77,26 @@ def browser(playwright, clip):
         yield browser
 
 
-def build_style(name: str, seed: int) -> Style:
+def build_style(name: str, seed: int, *, adjustable: bool = False) -> Style:
     """A tiny network, quick enough for a browser on a busy computer."""
 
     @functools.cache
     def load() -> Checkpoint:
         torch.manual_seed(seed)
-        return checkpoint_from_network(build_network("realtime", width=4))
+        network = build_network("realtime", width=4, **({"adjustable": True} if adjustable else {}))
+        if adjustable:
+            with torch.no_grad():
+                network.steering += 0.3 * torch.randn_like(network.steering)
+        return checkpoint_from_network(network)
 
-    return Style(name, {}, load, device="cpu")
+    return Style(name, {"adjustable": True} if adjustable else {}, load, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def tiny_styles() -> dict[str, Style]:
-    """Two styles that differ."""
-    return {name: build_style(name, seed) for seed, name in enumerate(("first", "second"))}
+    """Three styles that differ; the last one has the strength knob."""
+    styles = {name: build_style(name, seed) for seed, name in enumerate(("first", "second"))}
+    return {**styles, "third": build_style("third", 2, adjustable=True)}
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +138,21 @@ def pixels_of(page, canvas: str) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
 
 
-def drop_file(page, path: Path, media_type: str) -> None:
-    """As if dropped onto the page with the mouse."""
+def drop_file(page, path: Path, media_type: str, *, onto: str = "#frame", pasted: bool = False) -> None:
+    """As if dropped onto an element with the mouse, or pasted while it has the focus."""
     data = base64.b64encode(path.read_bytes()).decode()
     page.evaluate(
-        """([data, name, type]) => {
+        """([data, name, type, onto, pasted]) => {
             const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([bytes], name, {type}));
-            window.dispatchEvent(new DragEvent("drop", {dataTransfer, cancelable: true}));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, {type}));
+            const options = {bubbles: true, cancelable: true};
+            document.querySelector(onto).dispatchEvent(
+                pasted
+                    ? new ClipboardEvent("paste", {...options, clipboardData: transfer})
+                    : new DragEvent("drop", {...options, dataTransfer: transfer}));
         }""",
-        [data, path.name, media_type],
+        [data, path.name, media_type, onto, pasted],
     )
 
 
@@ -168,12 +179,13 @@ def open_page(browser, address: str, *, camera: bool = True, size: str = "256", 
         context.close()
 
 
-def check_image(page, style: Style, tolerance: float) -> None:
+def check_image(page, style: Style, tolerance: float, look: str = "") -> None:
     """The stylized canvas is what the network makes of the canvas beside it, and is not that one."""
     before, after = (pixels_of(page, canvas).astype(int) for canvas in ("#before", "#after"))
-    expected = style.stylizer.stylize_pixels(before.astype(np.uint8))
-    assert np.abs(after - expected).mean() < tolerance
-    assert np.abs(after - before).mean() > 10
+    stylizer = Stylizer(style.stylizer.checkpoint, device="cpu", look=Look.parse(look))
+    expected = stylizer.stylize_pixels(before.astype(np.uint8))
+    assert np.abs(after - expected).mean() < tolerance, look
+    assert np.abs(after - before).mean() > (1 if "region" in look else 10)
 
 
 def test_the_camera_is_stylized(browser, tiny_address, tiny_styles):
@@ -494,7 +506,109 @@ def test_the_exported_site_works_without_a_server(browser, tiny_styles, tmp_path
             page.wait_for_timeout(2000)
             check_image(page, tiny_styles["first"], tolerance=0.6)
             assert page.get_by_role("radio", name="On this computer").is_disabled()
+            assert not page.get_by_text("Use an image as the style").is_visible()
         server.shutdown()
+
+
+def move(page, name: str, value: str) -> None:
+    """Set a knob as its user would, and wait for the next image."""
+    shown = count_of(page)
+    if name == "region":
+        page.locator(f"#region input[value='{value}']").check(force=True)
+    elif name == "keep_color":
+        page.locator("#keep_color").select_option(value)
+    else:
+        page.locator(f"#{name}").fill(value)
+    wait_until(page, f"Number(document.querySelector('#after').dataset.count) > {shown}")
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.parametrize(("backend", "tolerance"), [("server", 6), pytest.param("browser", 1.5, marks=needs_runtime)])
+def test_knobs_change_the_next_image(browser, tiny_address, tiny_styles, tmp_path, backend, tolerance):
+    """Each knob, moved alone and then together, gives what the command gives, and the page's address says so."""
+    Image.open(PHOTOS / "astronaut.jpg").convert("RGB").resize((256, 256)).save(tmp_path / "photo.png")
+    with open_page(browser, f"{tiny_address}?style=third&provider=wasm", camera=False, backend=backend) as page:
+        wait_for_images(page, 1)
+        drop_file(page, tmp_path / "photo.png", "image/png")
+        wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
+        check_image(page, tiny_styles["third"], tolerance)
+        knobs = (("strength", "0.4", "1"), ("stroke_size", "2", "1"), ("keep_color", "luminance", ""))
+        knobs += (("keep_color", "match", ""), ("region", "person", ""), ("region", "background", ""))
+        for name, value, as_trained in knobs:
+            move(page, name, value)
+            assert page.evaluate("location.search").endswith(f"provider=wasm&style=third&{name}={value}")
+            check_image(page, tiny_styles["third"], tolerance, f"{name}={value}")
+            move(page, name, as_trained)
+        look = "strength=1.5&stroke_size=2&keep_color=match&region=person"
+        for name, value in (pair.split("=") for pair in look.split("&")):
+            move(page, name, value)
+        check_image(page, tiny_styles["third"], tolerance, look)
+        page.reload()
+        wait_until(page, "document.querySelector('#after').dataset.style === 'third'")
+        assert page.evaluate("document.querySelector('#stroke_size').value") == "2"
+        assert page.locator("#strength").is_visible()
+        page.keyboard.press("1")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'first'")
+        assert not page.locator("#strength").is_visible()
+
+
+@pytest.mark.parametrize(("backend", "tolerance"), [("server", 6), pytest.param("browser", 1.5, marks=needs_runtime)])
+def test_an_image_becomes_the_style(browser, tiny_styles, tmp_path, backend, tolerance):
+    """Chosen, dropped onto the styles or pasted there, an image is the style at once, at any strength; it is saved as a
+    file that gives the same, is still there after a reload, and what is no image is explained."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    names = ("my painting", "dropped", "pasted")
+    for number, name in enumerate(names):
+        Image.fromarray(np.roll(pixels, number, 2)).resize((160, 120), Image.Resampling.NEAREST).save(
+            tmp_path / f"{name}.png"
+        )
+    listener = open_listener("127.0.0.1", 0)
+    app = build_app(tiny_styles, port=listener.getsockname()[1])
+    with (
+        running_in_thread(app, listener),
+        open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend, quiet=False) as page,
+    ):
+        wait_for_images(page, 1)
+        assert not page.get_by_role("link", name="Save style").is_visible()
+        page.locator("#style-image").set_input_files(tmp_path / "my painting.png")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'my painting'")
+        page.wait_for_timeout(1000)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Save style").click()
+        assert download.value.suggested_filename == "my painting.safetensors"
+        saved = tmp_path / "saved.safetensors"
+        download.value.save_as(saved)
+        assert saved.stat().st_size < 10_000
+        style = tiny_styles["first"].make_sibling("saved", {}, load_checkpoint(saved))
+        check_image(page, style, tolerance)
+        move(page, "strength", "0.5")
+        check_image(page, style, tolerance, "strength=0.5")
+        drop_file(page, tmp_path / "dropped.png", "image/png", onto="#style-list")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'dropped'")
+        drop_file(page, tmp_path / "pasted.png", "image/png", onto="#style-list input:checked", pasted=True)
+        wait_until(page, "document.querySelector('#after').dataset.style === 'pasted'")
+        shown = "[...document.querySelectorAll('#style-list input')].map((input) => input.value)"
+        assert page.evaluate(shown) == [*tiny_styles, *names]
+        page.reload()
+        wait_until(page, "document.querySelector('#after').dataset.style === 'pasted'")
+        assert page.evaluate(shown) == [*tiny_styles, *names]
+        (tmp_path / "notes.txt").write_text("no picture")
+        drop_file(page, tmp_path / "notes.txt", "text/plain", onto="#style-list")
+        wait_until(page, "!document.querySelector('#notice').hidden")
+        assert "is not a picture that can be read" in page.get_by_role("alert").inner_text()
+        drop_file(page, tmp_path / "pasted.png", "image/png", onto="#frame", pasted=True)
+        wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
+
+
+def test_a_wrong_address_is_as_trained(browser, tiny_address):
+    """What the address says and the page does not know is left out."""
+    asked = "?style=missing&stroke_size=huge&keep_color=blue&region=cat"
+    with open_page(browser, tiny_address + asked, camera=False) as page:
+        wait_for_images(page, 1)
+        assert page.evaluate("document.querySelector('#after').dataset.style") == "first"
+        assert page.evaluate("document.querySelector('#stroke_size').value") == "1"
+        assert page.evaluate("document.querySelector('#keep_color').value") == ""
+        assert page.evaluate("document.querySelector('#region input:checked').value") == ""
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

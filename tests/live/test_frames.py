@@ -18,7 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from nst_fast.live import limits
 from nst_fast.live.frames import LatestFrame
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.smoothing import FrameStylizer
+from nst_fast.stylize.stylizer import Stylizer
 
 
 def connect(address: str, *, source: str | None = None, **options):
@@ -65,6 +67,40 @@ def test_the_style_is_switched(address, styles, photo, encode, decode):
         np.abs(stylized - styles[name].stylizer.stylize_pixels(decode(frame))).mean() for name in (second, first)
     ]
     assert distances[0] < 4 < distances[1]
+
+
+def test_frames_have_looks_of_their_own(address, styles, photo, encode, decode):
+    """Each connection has its look, though they share a network, until a text message changes it."""
+    frame, style = encode(photo), next(iter(styles.values()))
+    with connect(address) as one, connect(address) as other:
+        one.send(json.dumps({"look": "stroke_size=2&keep_color=luminance"}))
+        for connection in (one, other):
+            connection.send(number(1) + frame)
+        shown = [decode(connection.recv(timeout=30)[4:]).astype(int) for connection in (one, other)]
+        one.send(json.dumps({"look": ""}))
+        one.send(number(2) + frame)
+        shown.append(decode(one.recv(timeout=30)[4:]).astype(int))
+        for wrong in ("strength=0.5", "stroke_size=9", "region=/etc/passwd", "look"):
+            one.send(json.dumps({"look": wrong}))
+            one.send(number(3) + frame)
+            assert "error" in json.loads(one.recv(timeout=30)), wrong
+            one.send(json.dumps({"look": ""}))
+            with contextlib.suppress(TimeoutError):
+                one.recv(timeout=1)
+    for look, result in zip((Look(stroke_size=2, keep_color="luminance"), Look(), Look()), shown, strict=True):
+        expected = Stylizer(style.stylizer.checkpoint, device="cpu", look=look).stylize_pixels(decode(frame))
+        assert np.abs(result - expected).mean() < 4
+    assert np.abs(shown[0] - shown[1]).mean() > 4
+
+
+def test_too_small_strokes_are_refused(address, encode):
+    """A large frame with small strokes would be too much work; a small one is not."""
+    with connect(address) as connection:
+        connection.send(json.dumps({"look": "stroke_size=0.5"}))
+        connection.send(number(1) + encode(np.zeros((1080, 1920, 3), np.uint8)))
+        answer = json.loads(connection.recv(timeout=30))
+        assert answer["error"].startswith("stroke_size 0.5 is too small for frames of 1920 x 1080")
+        assert answer["frame"] == 1
 
 
 def test_garbage_is_explained_and_the_next_frame_stylized(address, photo, encode):

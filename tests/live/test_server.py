@@ -19,6 +19,9 @@ from starlette.websockets import WebSocketDisconnect
 from nst_fast.live import limits
 from nst_fast.live.server import build_app
 from nst_fast.media.pictures import Picture
+from nst_fast.stylize.look import Look
+from nst_fast.stylize.region import PERSON_NETWORK
+from nst_fast.stylize.stylizer import Stylizer
 
 ODD_NAME = 'a/b "ü" <i>'
 
@@ -68,7 +71,13 @@ def test_the_first_style_and_the_format_are_the_defaults(client, styles, photo, 
         ("size=0", 400, "size '0' is not allowed; give the long side in pixels, 16 to 8192"),
         ("size=9e9", 400, "size '9e9' is not allowed"),
         ("format=gif", 400, "format 'gif' is unknown; allowed: jpg, png, webp"),
-        ("stile=wave", 400, "parameter 'stile' is unknown; allowed: style, size, format"),
+        (
+            "stile=wave",
+            400,
+            "parameter 'stile' is unknown; allowed: style, size, format, strength, stroke_size, keep_color, region",
+        ),
+        ("strength=3", 400, "strength is 3.0; give a number from 0 to 2"),
+        ("region=mask.png", 400, "region is 'mask.png'; allowed here: person, background"),
     ],
 )
 def test_wrong_parameters_are_explained(client, photo, encode, query, status, words):
@@ -181,6 +190,8 @@ def test_the_work_is_limited_not_only_the_file(client, encode):
     tiny = encode(np.zeros((8, 8, 3), np.uint8), "PNG")
     answer = client.post("/api/stylize?size=8192", content=tiny)
     assert (answer.status_code, "67,108,864 pixels of work" in answer.text) == (400, True)
+    answer = client.post("/api/stylize?size=4096&stroke_size=0.5", content=tiny)
+    assert (answer.status_code, "67,108,864 pixels of work" in answer.text) == (400, True)
 
 
 def test_large_pictures_are_stylized_in_tiles(client, styles, encode, decode, photo, monkeypatch):
@@ -287,3 +298,20 @@ def test_the_page_needs_nothing_from_elsewhere(client):
             outside = file.content.replace(b"http://www.w3.org/", b"")
             assert b"http://" not in outside and b"https://" not in outside, f"{name} names an outside address"
     assert client.get("/").content == files["index.html"].content
+
+
+def test_pictures_have_looks(client, styles, photo, encode, decode):
+    """The parameters are those of a look; the picture is what a Stylizer with it gives, and says how it was made."""
+    style = next(iter(styles.values()))
+    look = Look(stroke_size=2, keep_color="match")
+    answer = client.post(f"/api/stylize?style=wave&format=png&{look}", content=encode(photo, "PNG"))
+    stylizer = Stylizer(style.stylizer.checkpoint, device="cpu", tiles="never", look=look)
+    assert np.abs(decode(answer.content).astype(int) - stylizer.stylize_pixels(photo)).max() <= 1
+    assert b"nst-fast style=wave&stroke_size=2&keep_color=match" in answer.content
+    plain = client.post("/api/stylize?style=wave&format=png", content=encode(photo, "PNG"))
+    assert not np.array_equal(decode(plain.content), decode(answer.content))
+
+
+def test_the_network_that_finds_people_is_served(client):
+    """The browser gets it from the same place on a server and on an exported site."""
+    assert client.get("/person.onnx").content == PERSON_NETWORK.read_bytes()

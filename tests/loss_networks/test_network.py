@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -6,7 +7,15 @@ import torchvision
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.loss_networks.network import INPUT_NORMALIZATIONS, LossNetwork, list_convolutions
+from nst_fast.loss_networks.network import (
+    INPUT_NORMALIZATIONS,
+    LossNetwork,
+    adapt_taps,
+    check_taps,
+    list_convolutions,
+    nearest_taps,
+)
+from nst_fast.losses.settings import LossSettings
 
 ARCHITECTURES = ("vgg16", "vgg19")
 DEEPEST = {"vgg16": "relu5_3", "vgg19": "relu5_4"}
@@ -212,3 +221,25 @@ def test_unknown_pooling_and_input_normalization():
     with pytest.raises(SettingError) as caught:
         LossNetwork("vgg16", ["relu1_1"], input_normalization="keras")
     assert str(caught.value) == "input_normalization 'keras' is unknown; allowed: imagenet, caffe"
+
+
+def test_nearest_taps():
+    """A tap that only compact lacks counts at compact's deepest tap of the same block; all others stay as they are."""
+    taps = {"relu3_2": 1.0, "relu4_2": 0.5, "relu4_1": 2.0}
+    assert nearest_taps("compact", taps) == {"relu3_2": 1.0, "relu4_1": 2.5}
+    assert nearest_taps("vgg19", taps) == nearest_taps("vgg16", taps) == taps
+    # No block of compact is near these, and the last is a tap of no network: they are refused where they are used.
+    assert nearest_taps("compact", {"relu5_1": 1.0, "relu9_1": 1.0}) == {"relu5_1": 1.0, "relu9_1": 1.0}
+    with pytest.raises(SettingError, match="tap 'relu5_1' does not exist in compact"):
+        check_taps("compact", nearest_taps("compact", {"relu5_1": 1.0}))
+
+
+def test_adapted_settings_differ_in_taps_alone():
+    """The settings of a loss keep everything but the taps that compact lacks."""
+    settings = LossSettings(style_strength=3.0, style_taps={"relu1_1": 1.0, "relu1_2": 1.0})
+    adapted = adapt_taps(settings, "compact")
+    assert adapted == dataclasses.replace(
+        settings, content_taps={"relu3_2": 1.0, "relu4_1": 1.0}, style_taps={"relu1_1": 2.0}
+    )
+    check_taps("compact", [*adapted.content_taps, *adapted.style_taps])
+    assert adapt_taps(settings, "vgg19") == settings

@@ -8,9 +8,11 @@ from nst_fast.errors import ImageError, SettingError
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.grid import grid_power
+from nst_fast.losses.moments import measure_moments, moment_loss
 from nst_fast.losses.perceptual import PerceptualLoss, build_relative_loss, measure_losses
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.losses.style import gram_matrix, style_loss
+from nst_fast.losses.tones import PhotoTones, rank_style_tones, tone_loss, weigh_bands
 from nst_fast.losses.total_variation import total_variation
 
 CONTENT_TAPS = {"relu1_2": 1.0, "relu2_1": 3.0}
@@ -33,12 +35,14 @@ def style_image():
 
 
 def build_loss(network, style_image, *, feature_variance=None, style_weights=None, **settings) -> PerceptualLoss:
+    loss_settings = LossSettings(**settings)
     return PerceptualLoss(
         network,
         style_image,
-        LossSettings(**settings),
+        loss_settings,
         style_weights=style_weights,
         feature_variance=feature_variance,
+        photo_tones=PhotoTones(images(6, 48, 48, seed=9)) if loss_settings.needs_tones else None,
     )
 
 
@@ -55,9 +59,15 @@ class Fake(nn.Module):
         return dict.fromkeys(taps, self.scale * image)
 
 
-@pytest.mark.parametrize("scaling", ["relative", "gatys", "johnson"])
-def test_total_is_the_weighted_sum(network, style_image, scaling):
-    """The total is the weighted sum of the terms, each over its taps: a weighted mean for `relative`, else a sum."""
+@pytest.mark.parametrize(
+    ("scaling", "statistic", "tone_weight"),
+    [("relative", "moments", None), ("relative", "gram", 0.4), ("gatys", None, None), ("johnson", None, None)],
+)
+def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, tone_weight):
+    """The total is the weighted sum of the terms, each over its taps: a weighted mean for `relative`, else a sum.
+
+    With the papers' scalings there are no tones, and Gram matrices are compared.
+    """
     loss = build_loss(
         network,
         style_image,
@@ -66,6 +76,9 @@ def test_total_is_the_weighted_sum(network, style_image, scaling):
         scaling=scaling,
         content_weight=0.7,
         style_strength=11.0,
+        style_statistic=statistic,
+        tone_weight=tone_weight,
+        band_share=0.6,
         total_variation_weight=0.2,
         grid_weight=40.0,
         feature_variance=VARIANCE,
@@ -74,8 +87,25 @@ def test_total_is_the_weighted_sum(network, style_image, scaling):
     total, terms = loss(stylized, photos)
 
     features, targets = network(stylized, network.taps), network(photos, network.taps)
-    grams = {tap: gram_matrix(network(style_image.unsqueeze(0), [tap])[tap])[0] for tap in STYLE_TAPS}
+    style_features = network(style_image.unsqueeze(0), STYLE_TAPS)
+    grams = {tap: gram_matrix(style_features[tap])[0] for tap in STYLE_TAPS}
     expected = {f"style.{tap}": style_loss(features[tap], grams[tap], scaling) for tap in STYLE_TAPS}
+    style_ranks, curve = rank_style_tones(style_image.unsqueeze(0))
+    tone_share = 0.0
+    if scaling == "relative":
+        ranks = PhotoTones(images(6, 48, 48, seed=9)).rank(photos)
+        expected["tone"] = tone_loss(stylized, ranks, curve)
+        tone_share = 1.0 if tone_weight is None else tone_weight
+    if statistic == "moments":
+        for tap in STYLE_TAPS:
+            of_style, of_photo = (
+                weigh_bands(of, *on[tap].shape[2:]) for of, on in ((style_ranks, style_features), (ranks, features))
+            )
+            whole = moment_loss(measure_moments(features[tap]), measure_moments(style_features[tap]))
+            parts = moment_loss(
+                measure_moments(features[tap], of_photo), measure_moments(style_features[tap], of_style)
+            )
+            expected[f"style.{tap}"] = 0.4 * whole + 0.6 * parts
     for tap in CONTENT_TAPS:
         expected[f"content.{tap}"] = content_loss(features[tap], targets[tap], scaling, VARIANCE[tap])
     relative = scaling == "relative"
@@ -84,13 +114,12 @@ def test_total_is_the_weighted_sum(network, style_image, scaling):
         expected[kind] = weighted / sum(taps.values()) if relative else weighted
     expected["total_variation"] = total_variation(stylized, scaling)
     expected["grid"] = grid_power(stylized)
-    assert expected["grid"] > 0
-    expected["total"] = (
-        0.7 * expected["content"] + 11 * expected["style"] + 0.2 * expected["total_variation"] + 40 * expected["grid"]
-    )
+    assert (expected["grid"] > 0).all()
+    weights = {"content": 0.7, "style": 11, "tone": tone_share, "total_variation": 0.2, "grid": 40}
+    expected["total"] = sum(weight * expected[name] for name, weight in weights.items() if name in expected)
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(terms[name], value, rtol=1e-5, atol=0)
+        torch.testing.assert_close(terms[name], value.mean(), rtol=1e-4, atol=0)
     assert torch.equal(total, terms["total"])
 
 
@@ -101,6 +130,8 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
         style_image,
         content_taps={"a": 1.0},
         style_taps={"b": 1.0},
+        style_statistic="gram",
+        tone_weight=0.0,
         total_variation_weight=0.3,
         feature_variance={"a": 0.5},
     )
@@ -109,20 +140,23 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
     total.backward()
     again = stylized.detach().clone().requires_grad_()
     style = style_loss(again, gram_matrix(style_image.unsqueeze(0))[0])
-    (content_loss(again, photos.detach(), "relative", 0.5) + 20 * style + 0.3 * total_variation(again)).backward()
+    content = content_loss(again, photos.detach(), "relative", 0.5)
+    (content + LossSettings().style_strength * style + 0.3 * total_variation(again)).mean().backward()
     torch.testing.assert_close(stylized.grad, again.grad, rtol=1e-5, atol=1e-9)
     assert photos.grad is None
     assert not any(term.requires_grad for term in terms.values())
 
 
 def test_defaults(style_image):
-    """By default: content 1, style 20, no total variation, no grid, relu3_2, the first layers for style."""
+    """By default: content 1, style by style_strength, tone 1, no total variation, no grid; moments, mostly in bands."""
     network = Fake()
-    loss = build_loss(network, style_image, feature_variance={"relu3_2": 2.0})
+    loss = build_loss(network, style_image, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 2.0))
     assert network.asked == [["relu1_1", "relu2_1", "relu3_1", "relu4_1"]] == [sorted(DEFAULT_STYLE_TAPS)]
-    assert list(DEFAULT_CONTENT_TAPS) == ["relu3_2"]
+    assert list(DEFAULT_CONTENT_TAPS) == ["relu3_2", "relu4_2"]
+    assert loss.settings.compares_moments and loss.settings.band_share == 0.7
     _, terms = loss(images(1, seed=1), images(1, seed=2))
-    assert terms["total"].item() == pytest.approx(terms["content"].item() + 20 * terms["style"].item(), rel=1e-6)
+    expected = terms["content"] + LossSettings().style_strength * terms["style"] + terms["tone"]
+    assert terms["total"].item() == pytest.approx(expected.item(), rel=1e-6)
     assert terms["total_variation"] > 0
 
 
@@ -144,14 +178,13 @@ def test_content_pass_stops_early(style_image):
 
 
 def test_the_style_image_is_seen_once(style_image):
-    """The loss network sees the style image when the loss is built and never again; it moves along with the module."""
+    """The loss network sees the style image when the loss is built and never again; nothing of it is saved."""
     network = Fake()
-    loss = build_loss(network, style_image, feature_variance={"relu3_2": 2.0})
+    loss = build_loss(network, style_image, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 2.0))
     for _ in range(3):
         loss(images(1, seed=1), images(1, seed=2))
-    content, both = ["relu3_2"], sorted({"relu3_2", *DEFAULT_STYLE_TAPS})
+    content, both = sorted(DEFAULT_CONTENT_TAPS), sorted({*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS})
     assert network.asked == [sorted(DEFAULT_STYLE_TAPS)] + 3 * [content, both]
-    assert {buffer.device.type for buffer in loss.to("meta").buffers()} == {"meta"}
     assert loss.state_dict() == {}
 
 
@@ -210,7 +243,7 @@ def test_taps_without_weight_are_left_out(style_image):
     )
     _, terms = loss(images(1, seed=1), images(1, seed=2))
     assert network.asked == [["d"], ["a"], ["a", "d"]]
-    assert sorted(terms) == ["content", "content.a", "grid", "style", "style.d", "total", "total_variation"]
+    assert sorted(terms) == ["content", "content.a", "grid", "style", "style.d", "tone", "total", "total_variation"]
 
 
 @pytest.mark.parametrize("variance", [None, {}, {"relu1_1": 1.0}])
@@ -226,6 +259,20 @@ def test_missing_variance(style_image, variance):
     for scaling in ("gatys", "johnson"):
         loss = build_loss(Fake(), style_image, content_taps=content_taps, scaling=scaling, feature_variance=variance)
         assert loss(images(1), images(1, seed=1))[0].isfinite()
+
+
+def test_missing_tones(style_image):
+    """Without the tones of photos the terms that need them are refused; without these terms none are asked for."""
+    variance = dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0)
+    for settings in (LossSettings(), LossSettings(tone_weight=0.0), LossSettings(band_share=0.0)):
+        with pytest.raises(SettingError) as caught:
+            PerceptualLoss(Fake(), style_image, settings, feature_variance=variance)
+        assert str(caught.value) == (
+            "the tone loss and the bands of the style loss need photo_tones; make PhotoTones of some photos, or set "
+            "tone_weight and band_share to 0"
+        )
+    loss = PerceptualLoss(Fake(), style_image, LossSettings(tone_weight=0.0, band_share=0.0), feature_variance=variance)
+    assert "tone" not in loss(images(1), images(1, seed=1))[1]
 
 
 def test_unknown_names(network, style_image):
@@ -280,19 +327,18 @@ def test_measured_images_are_clamped(network, style_image):
 
 def test_no_photos(style_image):
     """Losses cannot be measured on no photos, and the error says so."""
-    loss = build_loss(Fake(), style_image, feature_variance={"relu3_2": 1.0})
+    loss = build_loss(Fake(), style_image, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0))
     with pytest.raises(ImageError) as caught:
         measure_losses(lambda batch: batch, loss, torch.empty(0, 3, 8, 8))
     assert str(caught.value) == "there is no photo to measure the losses on; give at least one"
 
 
 def test_loss_to_compare_by(network, style_image):
-    """The comparable loss is `relative` with style 20 and content 1, and the variance of these very photos."""
+    """The comparable loss is the default, with the variance and the tones of these very photos."""
     photos = images(6, seed=4)
     loss = build_relative_loss(network, style_image, photos, content_taps=CONTENT_TAPS, style_taps=STYLE_TAPS)
     variance = measure_feature_variance(network, [photos], CONTENT_TAPS)
-    same = build_loss(network, style_image, content_taps=CONTENT_TAPS, style_taps=STYLE_TAPS, feature_variance=variance)
+    settings = LossSettings(content_taps=CONTENT_TAPS, style_taps=STYLE_TAPS)
+    same = PerceptualLoss(network, style_image, settings, feature_variance=variance, photo_tones=PhotoTones(photos))
     stylized = images(6, seed=5)
     torch.testing.assert_close(loss(stylized, photos), same(stylized, photos), rtol=1e-6, atol=0)
-    _, terms = loss(stylized, photos)
-    assert terms["total"].item() == pytest.approx(terms["content"].item() + 20 * terms["style"].item(), rel=1e-6)

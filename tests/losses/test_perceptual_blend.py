@@ -49,7 +49,7 @@ def test_blend_is_one_canvas(network):
     first, second = random_image(1), random_image(2)
     features = [network(image.unsqueeze(0), ["relu1_2"])["relu1_2"] for image in (first, second)]
     loss = build_loss(network, [first, second], **TAPS, scaling="gatys")
-    assert torch.allclose(loss.target_relu1_2, gram_matrix(torch.cat(features, dim=3))[0], rtol=1e-5)
+    assert torch.allclose(loss.targets.grams["relu1_2"], gram_matrix(torch.cat(features, dim=3)), rtol=1e-5)
 
 
 def test_content_measured_once_is_the_same(network):

@@ -115,7 +115,7 @@ def test_unknown_argument():
     """An argument that a network does not take is answered with those that it does."""
     with pytest.raises(SettingError) as caught:
         build_network("realtime", width=32, blocks=5)
-    assert str(caught.value) == "network realtime takes no 'blocks'; allowed: width, input_noise"
+    assert str(caught.value) == "network realtime takes no 'blocks'; allowed: width, input_noise, adjustable"
 
 
 @pytest.mark.parametrize("width", [4.0, "8", True, None])

@@ -36,9 +36,9 @@ VARIANTS = list(itertools.product((False, True), repeat=3))
 SIZES = [(8, 8), (9, 31), (40, 27)]
 
 
-def run(graph: bytes, **inputs: torch.Tensor) -> list[np.ndarray]:
+def run(graph: bytes, **inputs: torch.Tensor | np.ndarray) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    return session.run(None, {name: np.asarray(values) for name, values in inputs.items()})
 
 
 @pytest.fixture(params=NETWORKS)
@@ -103,7 +103,7 @@ def test_shipped_networks(shipped, pixels, statistics, origin):
             inputs |= {"given": given, "smoothing": smoothing}
         if place is not None:
             inputs |= {"origin": place}
-        found = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+        found = session.run(None, {name: np.asarray(values) for name, values in inputs.items()})
         with torch.no_grad():
             expected = any_size(images, given, smoothing, place)
         if statistics:

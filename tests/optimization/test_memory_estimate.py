@@ -29,6 +29,7 @@ from nst_fast.optimization.pixel_optimizer import PixelOptimizer
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
+from nst_fast.losses.tones import PhotoTones
 
 torch.set_num_threads(1)
 taps = [*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS]
@@ -36,7 +37,8 @@ network = build_loss_network("vgg19", taps=taps, weights="random")
 
 def optimize(size, iterations):
     photo, noise, style, goal = torch.rand(4, 1, 3, size, size)
-    loss = PerceptualLoss(network, style[0], feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0))
+    variance = dict.fromkeys(DEFAULT_CONTENT_TAPS, 1.0)
+    loss = PerceptualLoss(network, style[0], feature_variance=variance, photo_tones=PhotoTones(photo))
     target = loss.measure_content(photo)
     weight = torch.rand_like(goal) + 0.1
 

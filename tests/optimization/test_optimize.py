@@ -74,7 +74,8 @@ def test_writes_the_image_and_its_losses(tmp_path, optimize, caplog):
     result = optimize(output)
     assert size_of(output) == (27, 20)
     assert result.iterations == 4
-    assert result.terms["total"] == pytest.approx(result.terms["content"] + 20 * result.terms["style"], rel=1e-5)
+    expected = result.terms["content"] + LOSS.style_strength * result.terms["style"] + result.terms["tone"]
+    assert result.terms["total"] == pytest.approx(expected, rel=1e-5)
     caplog.clear()
     assert optimize(output).terms == result.terms
     assert caplog.messages == [f"{output} is finished already; set overwrite to start over"]
@@ -94,6 +95,17 @@ def test_interrupted_and_resumed_equals_straight(tmp_path, optimize, monkeypatch
     assert any("resuming" in message and "at iteration 6 of 8" in message for message in caplog.messages)
     assert resumed.terms == straight.terms
     assert torch.equal(load_image(tmp_path / "straight.png"), load_image(tmp_path / "interrupted.png"))
+
+
+def test_killed_after_the_last_iteration(tmp_path, optimize, monkeypatch):
+    """A run that is killed before it writes its image, with all iterations done, tells its losses when resumed."""
+    straight = optimize(tmp_path / "straight.png")
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("nst_fast.optimization.optimize.save_image", lambda image, path: 1 / 0)
+        optimize(tmp_path / "killed.png")
+    assert optimize(tmp_path / "killed.png").terms == straight.terms
+    assert optimize(tmp_path / "killed.png").terms == straight.terms
+    assert torch.equal(load_image(tmp_path / "straight.png"), load_image(tmp_path / "killed.png"))
 
 
 def test_frames_and_film(tmp_path, optimize):
@@ -129,7 +141,7 @@ def test_other_settings_are_refused(tmp_path, optimize):
     optimize(tmp_path / "p.png")
     with pytest.raises(TrainingError, match=r"holds a run with other settings \(seed was 0, is 5 now\)"):
         optimize(tmp_path / "p.png", seed=5)
-    with pytest.raises(TrainingError, match=r"\(loss.style_strength was 20.0, is 40.0 now\)"):
+    with pytest.raises(TrainingError, match=rf"\(loss.style_strength was {LOSS.style_strength}, is 40.0 now\)"):
         optimize(tmp_path / "p.png", style_strength=40)
     optimize(tmp_path / "p.png", seed=5, overwrite=True)
 
@@ -220,6 +232,21 @@ def test_out_of_memory_during_the_run(tmp_path, optimize, monkeypatch):
     monkeypatch.setattr("nst_fast.optimization.run.PixelOptimizer", fail)
     with pytest.raises(ImageError, match="27 x 20 pixels does not fit into the memory of cpu, 19 x 14 pixels would"):
         optimize(tmp_path / "p.png")
+
+
+def test_the_compact_loss_network_has_the_default_taps_but_one(tmp_path, optimize):
+    """With the default taps it takes relu4_1, its deepest, for relu4_2."""
+    compact = {"loss_network.name": "compact", "loss_network.weights": "shipped"}
+    taps = {"loss.content_taps": LossSettings().content_taps, "loss.style_taps": LossSettings().style_taps}
+    result = optimize(tmp_path / "p.png", **compact, **taps)
+    assert {"content.relu3_2", "content.relu4_1", "style.relu4_1"} <= result.terms.keys()
+
+
+@pytest.mark.parametrize("short_side", [1, 3])
+def test_an_image_smaller_than_a_square_of_tones(tmp_path, optimize, short_side):
+    """Tones are averaged over squares of four pixels; a smaller image is one square."""
+    optimize(tmp_path / "p.png", short_side=short_side)
+    assert min(size_of(tmp_path / "p.png")) == short_side
 
 
 def test_a_loss_that_is_not_a_number(tmp_path, optimize, monkeypatch):

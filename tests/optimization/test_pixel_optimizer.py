@@ -9,6 +9,7 @@ import torch
 from nst_fast.errors import SettingError
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import LossSettings
+from nst_fast.losses.tones import PhotoTones
 from nst_fast.optimization.pixel_optimizer import PixelOptimizer
 from nst_fast.optimization.settings import METHODS
 
@@ -20,6 +21,7 @@ def loss(loss_network, photo, style):
         style,
         LossSettings(content_taps={"relu2_1": 1.0}, style_taps={"relu1_1": 1.0, "relu2_1": 1.0}),
         feature_variance={"relu2_1": 1.0},
+        photo_tones=PhotoTones(photo.unsqueeze(0)),
     )
     target = perceptual.measure_content(photo.unsqueeze(0))
     return lambda image: perceptual(image, target)

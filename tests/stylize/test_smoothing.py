@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nst_fast.errors import SettingError
 from nst_fast.networks.checkpoint import Checkpoint
@@ -14,6 +15,8 @@ from nst_fast.networks.torch_network import (
     stylize_with_statistics,
 )
 from nst_fast.stylize.engines.choice import list_engines
+from nst_fast.stylize.engines.engine import FilmFrame
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
 
 ENGINES = [name for name in list_engines("cpu") if name != "compile"]
@@ -91,41 +94,46 @@ def test_frames_come_singly(stylizer):
     assert str(caught.value) == "pixels have shape (2, 8, 8, 3) and dtype uint8; give (height, width, 3) of uint8"
 
 
-def film(height: int, width: int) -> list[tuple[np.ndarray, bool]]:
-    """Seven frames, the fifth after a cut."""
-    return [(frame(seed, height, width), number == 4) for number, seed in enumerate((1, 4, 2, 2, 3, 1, 4))]
+def film(height: int, width: int, *, pans: bool = False) -> list[FilmFrame]:
+    """Seven frames, the fifth after a cut; with `pans` the noise moves, also beyond its period and below 0."""
+    return [
+        FilmFrame(frame(seed, height, width), number == 4, (900 * number, -3 * number) if pans else None)
+        for number, seed in enumerate((1, 4, 2, 2, 3, 1, 4))
+    ]
+
+
+def stylize_singly(stylizer: Stylizer, smoothing: float, frames: list[FilmFrame]) -> list[np.ndarray]:
+    """What `stylize_pixels` makes of a film, one frame after the other."""
+    smoothed, stylized = stylizer.for_frames(smoothing), []
+    for pixels, is_cut, origin in frames:
+        if is_cut:
+            smoothed.reset()
+        stylized.append(smoothed.stylize_pixels(pixels, origin))
+    return stylized
 
 
 @pytest.mark.parametrize("smoothing", [0.75, 0])
 def test_films_are_their_frames(stylizer, smoothing):
     """A whole film gives what its frames give one after the other, cuts and all."""
-    smoothed = stylizer.for_frames(smoothing)
-    expected = []
-    for pixels, is_cut in film(22, 30):
-        if is_cut:
-            smoothed.reset()
-        expected.append(smoothed.stylize_pixels(pixels))
-    for one, other in zip(stylizer.for_frames(smoothing).stylize_frames(film(22, 30)), expected, strict=True):
+    expected = stylize_singly(stylizer, smoothing, film(22, 30))
+    for (one, _), other in zip(stylizer.for_frames(smoothing).stylize_frames(film(22, 30)), expected, strict=True):
         assert one.shape == other.shape and one.dtype == np.uint8
         assert np.abs(one.astype(int) - other).max() <= 1
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("smoothing", [0.75, 0])
-def test_several_frames_at_a_time(threads, smoothing):
-    """In PyTorch, frames stylized several at a time are those stylized one after the other, cuts and all."""
+def test_several_frames_at_a_time(threads, smoothing, random_network):
+    """In PyTorch, frames stylized several at a time are those one after the other: cuts, noise and strength too."""
     before = torch.get_num_threads()
     try:
-        stylizer = Stylizer(build_checkpoint(), device="cpu", engine="torch", threads=threads)
-        smoothed = stylizer.for_frames(smoothing)
-        expected = []
-        for pixels, is_cut in film(22, 30):
-            if is_cut:
-                smoothed.reset()
-            expected.append(smoothed.stylize_pixels(pixels))
-        stylized = list(stylizer.for_frames(smoothing).stylize_frames(film(22, 30)))
+        checkpoint = checkpoint_from_network(random_network("realtime", input_noise=0.1, adjustable=True))
+        stylizer = Stylizer(checkpoint, device="cpu", engine="torch", threads=threads, look=Look(strength=0.5))
+        frames = film(22, 30, pans=True)
+        expected = stylize_singly(stylizer, smoothing, frames)
+        stylized = list(stylizer.for_frames(smoothing).stylize_frames(frames))
         assert torch.get_num_threads() == threads
-        for one, other in zip(stylized, expected, strict=True):
+        for (one, _), other in zip(stylized, expected, strict=True):
             assert one.shape == other.shape and one.dtype == np.uint8
             assert np.abs(one.astype(int) - other).max() <= 1
     finally:
@@ -152,9 +160,34 @@ def test_a_frame_that_fails_ends_the_film_with_its_error(torch_stylizer, monkeyp
     """Frames that wait for the statistics of one that failed do not wait for ever; its own error is told."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     broken = film(22, 30)
-    broken[2] = (np.zeros((22, 30, 4), np.uint8), False)  # four channels, which no network takes
+    broken[2] = FilmFrame(np.zeros((22, 30, 4), np.uint8), False)  # four channels, which no network takes
     with pytest.raises(RuntimeError, match="channels"):
         list(torch_stylizer.for_frames(0.9).stylize_frames(broken))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("smoothing", [0.75, 0])
+def test_noise_lies_where_the_camera_looks(random_network, engine, smoothing):
+    """A frame with an origin gets that piece of the noise, in pixels of the small copy where strokes are large."""
+    network = random_network("realtime", input_noise=0.1)
+    stylizer = Stylizer(checkpoint_from_network(network), device="cpu", engine=engine)
+    gray = torch.full((1, 3, 64, 80), 128 / 255)
+    expected, fixed = (network(gray, origin=torch.tensor(place)) for place in ((8, 12), (0, 0)))
+    expected, fixed = ((one[0] * 255).permute(1, 2, 0).numpy() for one in (expected, fixed))
+    for origin, scale, close in (((8, 12), 1, 1), ((8 - 3 * 4096, 12 + 4096), 1, 1), ((16, 24), 2, 4)):
+        stylizer.look = Look(stroke_size=scale)
+        photo = np.full((64 * scale, 80 * scale, 3), 128, np.uint8)
+        ((stylized, _),) = stylizer.for_frames(smoothing).stylize_frames([FilmFrame(photo, False, origin)])
+        small = np.asarray(Image.fromarray(stylized).reduce(scale)).astype(int)
+        assert np.abs(small - expected).mean() < close < 0.5 * np.abs(small - fixed).mean()
+
+
+@pytest.mark.parametrize("smoothing", [0.75, 0])
+def test_networks_without_noise_ignore_origins(stylizer, smoothing):
+    """An origin changes no pixel of a network without input noise, by more than engines differ."""
+    one, other = (stylizer.for_frames(smoothing).stylize_pixels(frame(1), origin) for origin in (None, (8, 12)))
+    assert np.abs(one.astype(int) - other).max() <= 1
+    assert not stylizer.for_frames(smoothing).has_input_noise
 
 
 def test_no_frames_are_no_film(stylizer):

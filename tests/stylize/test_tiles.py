@@ -1,4 +1,5 @@
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -55,6 +56,28 @@ def test_tiles_cover_a_side_once(side, window):
     for span in spans:
         assert 0 <= span.window_start <= max(0, span.start - 30) and span.window_start % 4 == 0
         assert min(side, span.end + 30) <= span.window_end <= side
+
+
+def test_ctrl_c_ends_between_two_tiles(checkpoint, monkeypatch):
+    """Ctrl-C while one of many tiles is in work is heeded right after it; the other tiles are not begun."""
+    given = checkpoint("realtime")
+    stylizer = Stylizer(given, device="cpu", threads=1, tiles="always")
+    stylize, calls = stylizer._engine.stylize_with_statistics, []
+
+    def stylize_and_interrupt(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:  # the thumbnail, then the second of six tiles
+            signal.raise_signal(signal.SIGINT)
+        return stylize(*arguments)
+
+    monkeypatch.setattr(stylizer._engine, "stylize_with_statistics", stylize_and_interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stylizer.stylize_picture(Picture(picture(800, 1700)))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(calls) == 3
 
 
 def test_a_thumbnail_keeps_the_shape():

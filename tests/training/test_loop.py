@@ -112,7 +112,7 @@ def interrupt(run: TrainingRun) -> None:
 
 
 def test_the_loss_falls(start, painting, photo_folder):
-    """After 60 steps the photos trained on have half of the style loss that the untrained network gives them."""
+    """After 60 steps the photos trained on have lost a quarter of the style loss that the untrained network gives."""
     files, _ = hold_out_photos(list_photos(photo_folder), photo_folder, 64)
     photos = torch.stack([cut_center(read_photo(file, 40), 32) for file in files])
     network = build_loss_network("vgg19", taps=[*CONTENT_TAPS, *STYLE_TAPS], weights="random")
@@ -123,7 +123,7 @@ def test_the_loss_falls(start, painting, photo_folder):
         result = start(f"run_{steps}", steps=steps, width=8, strip_every_steps=100, save_every_steps=100)
         with torch.no_grad():
             losses.append(measure_losses(load_network(result.checkpoint), loss, photos))
-    assert losses[1]["style"] < losses[0]["style"] / 2
+    assert losses[1]["style"] < 0.75 * losses[0]["style"]
     assert losses[1]["total"] < losses[0]["total"] * 0.7
 
 
@@ -133,7 +133,7 @@ def test_a_checkpoint_describes_itself(start):
     assert result.steps == 8 and result.seconds > 0
     assert result.checkpoint.name == "Wave.safetensors"
     header = read_checkpoint_header(result.checkpoint)
-    assert header["network"] == {"name": "realtime", "width": 4, "input_noise": 0.016}
+    assert header["network"] == {"name": "realtime", "width": 4, "input_noise": 0.016, "adjustable": True}
     assert header["style"] == {"name": "Wave", "title": "The Great Wave", "artist": "Hokusai"}
     assert header["loss"] == {
         "loss_network": "vgg19",
@@ -143,7 +143,10 @@ def test_a_checkpoint_describes_itself(start):
         "content_taps": CONTENT_TAPS,
         "style_taps": STYLE_TAPS,
         "content_weight": 1.0,
-        "style_strength": 20.0,
+        "style_strength": SETTINGS.loss.style_strength,
+        "style_statistic": "moments",
+        "band_share": 0.7,
+        "tone_weight": 1.0,
         "total_variation_weight": 0.0,
         "grid_weight": 30.0,
     }
@@ -161,6 +164,8 @@ def test_a_checkpoint_describes_itself(start):
         "ema_decay": 0.9,
         "seed": 0,
         "compact_share": 0.0,
+        "temporal_weight": 3.0,
+        "code_share": 0.1,
         "held_out_photos": 64,
         "stroke_reference_size": 32,
     }
@@ -196,8 +201,9 @@ def test_a_run_can_be_watched(start, tmp_path):
     ]
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
-    terms = ["total", "content", "style", "total_variation", "content.relu2_1", "style.relu1_1", "style.relu2_1"]
-    for term in terms:
+    assert [event.step for event in events.Scalars("train/temporal")] == [2, 3, 4, 6, 8]
+    terms = ["total", "content", "style", "tone", "total_variation", "grid"]
+    for term in (*terms, "content.relu2_1", "style.relu1_1", "style.relu2_1"):
         # Looked at every 2 steps, and where something is saved (3, 6) or stylized (4, 8).
         assert [event.step for event in events.Scalars(f"train/{term}")] == [2, 3, 4, 6, 8]
         assert [event.step for event in events.Scalars(f"held_out/{term}")] == [4, 8]
@@ -530,8 +536,9 @@ def test_another_recipe_in_the_same_folder_is_refused(start, tmp_path, photo_fol
     with pytest.raises(TrainingError) as caught:
         start(steps=9, style_strength=40.0)
     assert str(caught.value) == (
-        f"'{tmp_path / 'run'}' holds a run with other settings (loss.style_strength was 20.0, is 40.0 now; "
-        f"steps was 8, is 9 now); use the same settings to resume it, choose another output, "
+        f"'{tmp_path / 'run'}' holds a run with other settings "
+        f"(loss.style_strength was {SETTINGS.loss.style_strength}, is 40.0 now; steps was 8, is 9 now); "
+        f"use the same settings to resume it, choose another output, "
         f"or set overwrite to start over"
     )
     with pytest.raises(TrainingError, match=r"other settings \(style was '\w+', is '\w+' now\)"):
@@ -720,12 +727,22 @@ def test_memory_layout_hardly_matters(start):
     assert second.held_out == pytest.approx(first.held_out, rel=1e-2)
 
 
+def test_the_compact_network_alone_with_the_default_taps(start):
+    """It has no relu4_2: relu4_1 counts instead, in the training and in what is measured; the settings stay."""
+    taps = {"content_taps": LossSettings().content_taps, "style_taps": LossSettings().style_taps}
+    result = start(**{"loss_network.name": "compact"}, weights="shipped", steps=2, **taps)
+    assert all(math.isfinite(result.held_out[term]) for term in ("total", "content", "style"))
+    assert read_checkpoint_header(result.checkpoint)["loss"]["content_taps"] == {"relu3_2": 1.0, "relu4_2": 1.0}
+
+
 def test_johnson_trains(start):
     """The network of Johnson et al. trains like the other one, with the losses of their paper."""
-    result = start(**{"network.name": "johnson"}, steps=2, scaling="johnson", total_variation_weight=1e-6)
+    johnson = {"network.name": "johnson", "network.adjustable": False}
+    result = start(**johnson, steps=2, scaling="johnson", total_variation_weight=1e-6)
     header = read_checkpoint_header(result.checkpoint)
     assert header["network"] == {"name": "johnson", "width": 4, "input_noise": 0.016}
-    assert header["loss"]["scaling"] == "johnson"
+    of_loss = header["loss"]
+    assert (of_loss["scaling"], of_loss["style_statistic"], of_loss["tone_weight"]) == ("johnson", "gram", 0.0)
     assert all(weight.isfinite().all() for weight in weights_of(result))
 
 
@@ -770,13 +787,13 @@ def test_each_moment_is_shown_to_who_watches(start):
 
 
 def test_taps_that_the_compact_network_has_not_are_left_to_the_other(start):
-    """With a tap that only VGG has, every step is taken with VGG, and a line says so."""
-    taps = {"style_taps": {"relu1_2": 1.0}}
+    """With a tap in a block that only VGG has, every step is taken with VGG, and a line says so."""
+    taps = {"style_taps": {"relu1_1": 1.0, "relu5_1": 1.0}}
     mixed = start("mixed", cosine=False, compact_share=0.5, **taps)
     lines = start.logged
     plain = start("plain", cosine=False, **taps)
     assert all(torch.equal(a, b) for a, b in zip(weights_of(mixed), weights_of(plain), strict=True))
-    assert "training all steps with vgg19: the compact loss network has no relu1_2" in lines
+    assert "training all steps with vgg19: the compact loss network has no relu5_1" in lines
 
 
 def test_each_step_has_its_own_noise():

@@ -113,7 +113,10 @@ def test_groups_can_be_given_as_instances():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"preset": "laptpo"}, "preset=laptpo is unknown; allowed: full, laptop, paper, quickstart (nearest: laptop)"),
+        (
+            {"preset": "laptpo"},
+            "preset=laptpo is unknown; allowed: full, laptop, paper, quick, quickstart (nearest: laptop)",
+        ),
         ({"network": "jonson"}, "network=jonson is unknown; allowed: johnson, realtime (nearest: johnson)"),
         ({"style_strenght": 3}, "'style_strenght' is not a setting (nearest: style_strength)"),
         ({"transform_net": "johnson"}, "'transform_net' has a new name; give network instead"),

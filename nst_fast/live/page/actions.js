@@ -1,8 +1,9 @@
 // What the buttons do.
 
 import { backend, frameSettings } from "./backends.js";
+import { fitKnobs, lookText, writeAddress } from "./look.js";
 import { hideNotice, say, warn } from "./notices.js";
-import { Recorder, fileName, save, stylizeFilm } from "./saving.js";
+import { Recorder, fileName, offerFile, save, stylizeFilm } from "./saving.js";
 import { closeVideo, explainCamera, listCameras, openCamera, openFilm, openPhoto, scaled } from "./sources.js";
 import { change, find, memory, pace, state, video } from "./state.js";
 
@@ -91,6 +92,9 @@ export function compare() {
 export function chooseStyle(name) {
   state.style = state.styles.find((candidate) => candidate.name === name) ?? state.style;
   memory.set("style", state.style.name);
+  fitKnobs(state.style);
+  offerFile(state.style);
+  writeAddress(state.style);
   change();
 }
 
@@ -112,7 +116,9 @@ export async function saveImage() {
 async function stylizeWhole(file, name) {
   say("Stylizing the photo at its own size …");
   const size = pace.automatic ? "" : `&size=${pace.fixed}`; // the strokes on the screen
-  const answer = await fetch(`api/stylize?style=${encodeURIComponent(name)}${size}`, { method: "POST", body: file });
+  const look = lookText(state.style);
+  const query = `style=${encodeURIComponent(name)}${size}${look && `&${look}`}`;
+  const answer = await fetch(`api/stylize?${query}`, { method: "POST", body: file });
   if (!answer.ok) {
     throw new Error((await answer.text()).trim());
   }

@@ -3,8 +3,10 @@
 import { chooseStyle, startCamera, useSource } from "./actions.js";
 import { backend, nameServer, useBackend } from "./backends.js";
 import { restoreMenus, wireControls } from "./controls.js";
+import { fitKnobs, readAddress } from "./look.js";
 import { startLoop } from "./loop.js";
 import { warn } from "./notices.js";
+import { offerFile } from "./saving.js";
 import { openPhoto } from "./sources.js";
 import { find, hasServer, memory, state } from "./state.js";
 import { showStyles } from "./styles.js";
@@ -21,7 +23,10 @@ async function start() {
   const offer = await answer.json();
   state.styles = offer.styles;
   backend.runtime = offer.runtime;
-  state.style = state.styles.find(({ name }) => name === memory.get("style")) ?? state.styles[0];
+  const named = (wanted) => state.styles.find(({ name }) => name === wanted);
+  state.style = named(readAddress()) ?? named(memory.get("style")) ?? state.styles[0];
+  fitKnobs(state.style);
+  offerFile(state.style);
   showStyles(find("style-list"), state.styles, state.style, chooseStyle);
   restoreMenus();
   chooseBackend();

@@ -1,8 +1,9 @@
 // Where frames are stylized: by the server, or in the browser. There is one worker at a time.
 
 import { FrameWorker } from "./frame_worker.js";
+import { lookText, lookValues } from "./look.js";
 import { hideNotice, say, warn } from "./notices.js";
-import { change, find, memory, state } from "./state.js";
+import { change, find, hasServer, memory, state } from "./state.js";
 
 const isOnThisComputer = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const CLOSED = {
@@ -35,7 +36,7 @@ export function useBackend(kind) {
   find("privacy").textContent =
     kind === "server"
       ? `nst-fast stylizes your images ${computer}. They are sent nowhere else, and not stored.`
-      : "This browser stylizes your images. They never leave this page.";
+      : `This browser stylizes your images. They never leave this page${hasServer ? `, but for one that you use as the style: nst-fast reads that style ${computer}` : ""}.`;
   if (kind === "server") {
     useServer(computer);
   } else {
@@ -82,7 +83,11 @@ export function frameSettings(moving) {
   return {
     style: style.name,
     smoothing: moving ? Number(find("smoothing").value) : 0,
+    look: lookText(style),
+    knobs: lookValues(style),
+    adjustable: Boolean(style.adjustable),
     network: style.network && new URL(style.network, document.baseURI).href,
+    person: new URL("person.onnx", document.baseURI).href,
   };
 }
 

@@ -3,8 +3,10 @@
 import { compare, freeze, openFile, record, saveFilm, saveImage, startCamera, toggle } from "./actions.js";
 import { useBackend } from "./backends.js";
 import { listenToKeys } from "./keys.js";
+import { wireKnobs, writeAddress } from "./look.js";
 import { hideNotice, say } from "./notices.js";
 import { change, find, memory, pace, state } from "./state.js";
+import { isOnShelf, useStyleImage } from "./style_images.js";
 
 const BUTTONS = {
   camera: startCamera,
@@ -64,14 +66,14 @@ function wireKeys() {
 
 function wireMenus() {
   find("divider").oninput = () => find("frame").style.setProperty("--split", `${find("divider").value}%`);
-  find("file").onchange = () => {
-    if (find("file").files[0]) {
-      openFile(find("file").files[0]);
-      find("file").value = "";
-    }
-  };
+  wireFile("file", openFile);
+  wireFile("style-image", useStyleImage);
   find("cameras").onchange = startCamera;
   find("smoothing").onchange = change;
+  wireKnobs(() => {
+    writeAddress(state.style);
+    change();
+  });
   find("size").onchange = () => {
     pace.automatic = find("size").value === "auto";
     pace.fixed = Number(find("size").value);
@@ -84,17 +86,36 @@ function wireMenus() {
 }
 
 function wireDrops() {
+  const mark = (place) => {
+    for (const id of ["frame", "styles"]) {
+      find(id).classList.toggle("dropping", id === place);
+    }
+  };
   addEventListener("dragover", (event) => {
     event.preventDefault();
-    find("frame").classList.add("dropping");
+    mark(isOnShelf(event) ? "styles" : "frame");
   });
-  addEventListener("dragleave", (event) => !event.relatedTarget && find("frame").classList.remove("dropping"));
+  addEventListener("dragleave", (event) => !event.relatedTarget && mark(null));
   addEventListener("drop", (event) => {
     event.preventDefault();
-    find("frame").classList.remove("dropping");
-    if (event.dataTransfer.files[0]) {
-      openFile(event.dataTransfer.files[0]);
-    }
+    mark(null);
+    take(event.dataTransfer.files[0], isOnShelf(event));
   });
+  addEventListener("paste", (event) => take(event.clipboardData.files[0], isOnShelf(event)));
 }
 
+function take(file, asStyle) {
+  if (file) {
+    (asStyle ? useStyleImage : openFile)(file);
+  }
+}
+
+/** Give the chosen file to a function; the same file may be chosen again. */
+function wireFile(id, use) {
+  find(id).onchange = () => {
+    if (find(id).files[0]) {
+      use(find(id).files[0]);
+      find(id).value = "";
+    }
+  };
+}

@@ -15,6 +15,14 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+/** The link that saves the style's own file; only a style that was made from an image has one. */
+export function offerFile({ name, file }) {
+  const link = document.getElementById("save-style");
+  link.hidden = !file;
+  link.href = file ?? "";
+  link.download = `${name}.safetensors`;
+}
+
 /** A name of its own for each file, such as wave 2026-05-01 12.30.59.jpg. */
 export function fileName(style, suffix) {
   const now = new Date();

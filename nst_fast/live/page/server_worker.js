@@ -1,7 +1,7 @@
 // Stylizes on the computer that the page comes from: frames go over a WebSocket as JPEG, and come back stylized.
 //
-// From the page: {type: "stylize", number, bitmap, style, smoothing}. To the page: {type: "stylized", number, source,
-// stylized}, {type: "dropped", number}, {type: "failed", number, reason}, {type: "state", open, why}.
+// From the page: {type: "stylize", number, bitmap, style, smoothing, look}. To the page: {type: "stylized", number,
+// source, stylized}, {type: "dropped", number}, {type: "failed", number, reason}, {type: "state", open, why}.
 
 const JPEG_QUALITY = 0.9;
 const NUMBER_BYTES = 4;
@@ -95,7 +95,7 @@ async function receive(data) {
   }
 }
 
-async function send({ number, bitmap, style, smoothing }) {
+async function send({ number, bitmap, style, smoothing, look }) {
   if (asleep) {
     connect();
   }
@@ -105,7 +105,7 @@ async function send({ number, bitmap, style, smoothing }) {
     postMessage({ type: "dropped", number });
     return;
   }
-  const settings = JSON.stringify({ style, smoothing });
+  const settings = JSON.stringify({ style, smoothing, look });
   if (settings !== sentSettings) {
     sentSettings = settings;
     socket.send(settings);

@@ -1,5 +1,6 @@
 """What ONNX Runtime and OpenVINO have in common: both run the network as an ONNX graph."""
 
+import itertools
 from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from nst_fast.memory import is_out_of_memory
 from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.networks.onnx_graph import build_onnx_graph
-from nst_fast.stylize.engines.engine import FilmFrame, stylize_one_by_one
+from nst_fast.stylize.engines.engine import FilmFrame, StylizedFrame, stylize_next_frame, stylize_one_by_one
 
 # Runs a graph: from its inputs by name to its outputs in order, in arrays of their own.
 RunGraph = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
@@ -27,6 +28,11 @@ class GraphEngine:
         self._checkpoint = checkpoint
         self._open_graph = open_graph
         self._graphs: dict[tuple[bool, bool], RunGraph] = {}
+        self._steering = checkpoint.steer(1.0) if checkpoint.description.adjustable else None
+
+    def set_steering(self, steering: np.ndarray) -> None:
+        """See `Engine`."""
+        self._steering = steering
 
     def stylize_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
@@ -46,9 +52,20 @@ class GraphEngine:
         stylized, used = self._run(inputs)
         return stylized[:, : pixels.shape[1], : pixels.shape[2]], used
 
-    def stylize_frames(self, frames: Iterable[FilmFrame], smoothing: float) -> Generator[np.ndarray, None, None]:
-        """Frames of a film, one after the other."""
-        return stylize_one_by_one(self, frames, smoothing)
+    def stylize_frames(
+        self, frames: Iterable[FilmFrame], smoothing: float, used: np.ndarray | None = None
+    ) -> Generator[StylizedFrame, None, None]:
+        """Frames of a film, one after the other; the first one twice.
+
+        OpenVINO computes a size that it has met before in another way, with other last digits. Every frame has to be
+        computed in the same way, for a film that is resumed to be the one that ran through.
+        """
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            return
+        stylize_next_frame(self, first, used, smoothing)
+        yield from stylize_one_by_one(self, itertools.chain([first], frames), smoothing, used)
 
     def _enlarge(self, pixels: np.ndarray) -> np.ndarray:
         """Images that are too small for the graph's own padding, enlarged on the right and below to `min_side`."""
@@ -62,9 +79,13 @@ class GraphEngine:
 
     def _run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         kind = ("given" in inputs, "origin" in inputs)
+        if self._steering is not None:
+            inputs["steering"] = self._steering
         try:
             if kind not in self._graphs:
-                graph = build_onnx_graph(self._checkpoint, pixels=True, statistics=kind[0], origin=kind[1])
+                graph = build_onnx_graph(
+                    self._checkpoint, pixels=True, statistics=kind[0], origin=kind[1], strength=None
+                )
                 self._graphs[kind] = self._open_graph(graph)
             return self._graphs[kind](inputs)
         except Exception as error:  # each runtime has classes of its own for this

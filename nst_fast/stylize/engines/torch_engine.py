@@ -16,7 +16,7 @@ from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.networks.torch_any_size import AnySizeNetwork
 from nst_fast.networks.torch_network import blank_statistics, network_from_checkpoint
 from nst_fast.networks.torch_statistics import RelayedStatistics
-from nst_fast.stylize.engines.engine import FilmFrame, stylize_one_by_one
+from nst_fast.stylize.engines.engine import FilmFrame, StylizedFrame, stylize_one_by_one
 
 _NUMBER_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Of larger frames one fills the caches by itself, and several at a time are no quicker.
@@ -55,12 +55,19 @@ class TorchEngine:
         self._number_type = _NUMBER_TYPES[precision]
         self._compiled = compiled
         self._any_size = AnySizeNetwork(self._network, pixels=True)
+        self._steering: Tensor | None = None
+        if checkpoint.description.adjustable:
+            self.set_steering(checkpoint.steer(1.0))
         self._stylize = torch.compile(self._any_size) if compiled else self._any_size
+
+    def set_steering(self, steering: np.ndarray) -> None:
+        """See `Engine`."""
+        self._steering = torch.from_numpy(steering).to(self._device)
 
     def stylize_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         with self._inference():
-            return self._stylize(self._upload(pixels)).cpu().numpy()
+            return self._stylize(self._upload(pixels), steering=self._steering).cpu().numpy()
 
     def stylize_with_statistics(
         self, pixels: np.ndarray, given: np.ndarray | None, smoothing: float, origin: tuple[int, int] | None = None
@@ -70,11 +77,14 @@ class TorchEngine:
             statistics = blank_statistics(self._network) if given is None else torch.from_numpy(given)
             # A tensor, since torch.compile would compile for each number again; but 1 means that nothing is measured.
             share = 1.0 if smoothing == 1 else torch.tensor(smoothing, dtype=torch.float32, device=self._device)
-            origin_here = None if origin is None else torch.tensor(origin, device=self._device)
-            stylized, used = self._stylize(self._upload(pixels), statistics.to(self._device), share, origin_here)
+            stylized, used = self._stylize(
+                self._upload(pixels), statistics.to(self._device), share, self._upload_origin(origin), self._steering
+            )
             return stylized.cpu().numpy(), used.float().cpu().numpy()
 
-    def stylize_frames(self, frames: Iterable[FilmFrame], smoothing: float) -> Generator[np.ndarray, None, None]:
+    def stylize_frames(
+        self, frames: Iterable[FilmFrame], smoothing: float, used: np.ndarray | None = None
+    ) -> Generator[StylizedFrame, None, None]:
         """Frames of a film; small ones on the CPU several at a time, each by a thread of its own.
 
         Threads that share the layers of one frame wait for each other after each layer. With a frame for each thread,
@@ -86,26 +96,29 @@ class TorchEngine:
             return
         frames = itertools.chain([first], frames)
         at_once = torch.get_num_threads()
-        height, width = first[0].shape[:2]
+        height, width = first.pixels.shape[:2]
         if self._device.type != "cpu" or self._compiled or at_once == 1 or height * width > _RELAYED_PIXELS:
-            yield from stylize_one_by_one(self, frames, smoothing)
+            yield from stylize_one_by_one(self, frames, smoothing, used)
             return
 
-        def stylize(pixels: np.ndarray, statistics: RelayedStatistics) -> np.ndarray:
+        def stylize(frame: FilmFrame, statistics: RelayedStatistics) -> StylizedFrame:
             try:
                 with self._inference():
-                    return self._any_size.stylize_relayed(self._upload(pixels[None]), statistics)[0].numpy()
+                    stylized = self._any_size.stylize_relayed(
+                        self._upload(frame.pixels[None]), statistics, self._upload_origin(frame.origin), self._steering
+                    )
+                    return stylized[0].numpy(), None if smoothing == 0 else statistics.collect().float().numpy()
             except BaseException:
                 statistics.give_up()
                 raise
 
         pool = ThreadPoolExecutor(at_once, "stylize-frame", initializer=torch.set_num_threads, initargs=(1,))
-        under_way: deque[Future[np.ndarray]] = deque()
-        before: RelayedStatistics | None = None
+        under_way: deque[Future[StylizedFrame]] = deque()
+        before: RelayedStatistics | Tensor | None = None if used is None else torch.from_numpy(used)
         try:
-            for pixels, is_cut in frames:
-                before = RelayedStatistics(None if is_cut or smoothing == 0 else before, smoothing)
-                under_way.append(pool.submit(stylize, pixels, before))
+            for frame in frames:
+                before = RelayedStatistics(None if frame.is_cut or smoothing == 0 else before, smoothing)
+                under_way.append(pool.submit(stylize, frame, before))
                 if len(under_way) > at_once:
                     yield under_way.popleft().result()
             while under_way:
@@ -117,6 +130,9 @@ class TorchEngine:
 
     def _upload(self, pixels: np.ndarray) -> Tensor:
         return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self._device)
+
+    def _upload_origin(self, origin: tuple[int, int] | None) -> Tensor | None:
+        return None if origin is None else torch.tensor(origin, device=self._device)
 
     @contextlib.contextmanager
     def _inference(self) -> Iterator[None]:

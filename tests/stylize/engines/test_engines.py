@@ -13,6 +13,7 @@ from nst_fast.networks.torch_any_size import AnySizeNetwork
 from nst_fast.networks.torch_network import checkpoint_from_network
 from nst_fast.stylize.engines import graph_engine
 from nst_fast.stylize.engines.choice import list_engines
+from nst_fast.stylize.engines.engine import FilmFrame
 from nst_fast.stylize.engines.onnxruntime_engine import open_with_onnxruntime
 from nst_fast.stylize.stylizer import Stylizer
 
@@ -78,6 +79,18 @@ def test_a_batch_is_its_images(stylizer, reference):
     """Each image of a batch is normalized by its own statistics."""
     pixels = noise(16, 20, count=3)
     assert level_difference(stylizer.stylize_pixels(pixels), reference.stylize_pixels(pixels)) <= 1
+
+
+@pytest.mark.parametrize("engine_name", GRAPH_ENGINES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+def test_the_first_frame_of_a_film_is_computed_as_the_others(random_network, engine_name, smoothing):
+    """A frame that is the first one of a run, after a resume, gives the bits that it gives in the middle of a run."""
+    network = random_network("realtime", width=16, input_noise=0.016)
+    stylizer = Stylizer(checkpoint_from_network(network), device="cpu", engine=engine_name)
+    pixels = noise(120, 160)[0]
+    first, second = stylizer.for_frames(smoothing).stylize_frames([FilmFrame(pixels, False), FilmFrame(pixels, True)])
+    assert np.array_equal(first[0], second[0])
+    assert smoothing == 0 or np.array_equal(first[1], second[1])
 
 
 def test_films_are_those_of_pytorch(stylizer, reference):
