@@ -9,19 +9,34 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class Violation(Exception):
     """A promise that the program broke, in words."""
 
 
-def torture(description: str, trial: Callable[[random.Random, int], None], *, count: int) -> None:
+def fail(violation: str) -> NoReturn:
+    """Say what is broken, and how to repeat it, and end; for programs that are one long trial."""
+    print(f"{sys.argv[0]}: VIOLATION: {violation}", flush=True)
+    print(f"repeat it: python {' '.join(sys.argv)}", flush=True)
+    raise SystemExit(1)
+
+
+def torture(
+    description: str,
+    trial: Callable[[random.Random, int], None],
+    *,
+    count: int,
+    note: Callable[[], str] = lambda: "",
+) -> None:
     """Run `trial` again and again and exit.
 
     Args:
         description: of the program, for --help and the verdict.
         trial: takes random numbers of its own and its number; raises `Violation`.
         count: of trials, unless --count says another.
+        note: what else the verdict tells of the trials.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: %(default)s)")
@@ -40,4 +55,5 @@ def torture(description: str, trial: Callable[[random.Random, int], None], *, co
             print(f"repeat it: python {name} --seed {options.seed} --first {number} --count 1", flush=True)
             raise SystemExit(1) from violation
     seconds = time.monotonic() - began
-    print(f"{name}: {options.count} trials, seed {options.seed}, 0 violations, {seconds:.0f} s", flush=True)
+    words = [f"{options.count} trials", note(), f"seed {options.seed}", "0 violations", f"{seconds:.0f} s"]
+    print(f"{name}: {', '.join(filter(None, words))}", flush=True)
