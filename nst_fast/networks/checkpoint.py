@@ -160,7 +160,21 @@ def encode_checkpoint(checkpoint: Checkpoint, *, dtype: str, without_shared: boo
         **dataclasses.asdict(info),
     }
     text = json.dumps(header, ensure_ascii=False)
-    return safetensors.numpy.save(tensors, {METADATA_KEY: text, DIGEST_KEY: _digest(tensors, text)})
+    return _in_order(safetensors.numpy.save(tensors, {METADATA_KEY: text, DIGEST_KEY: _digest(tensors, text)}))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file whose texts are sorted by their names.
+
+    safetensors itself writes them in an order that changes from process to process, and the same checkpoint should be
+    the same bytes.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:

@@ -157,6 +157,21 @@ def test_network_in_use_can_be_saved(tmp_path):
         assert np.array_equal(ours, old.detach().half().float().numpy())
 
 
+def test_the_same_checkpoint_is_the_same_bytes_in_every_process(path, tmp_path):
+    """The file has the order that it has in other processes, in which safetensors hashes names with other seeds."""
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from nst_fast.networks.checkpoint import load_checkpoint, save_checkpoint\n"
+        "save_checkpoint(Path(sys.argv[2]), load_checkpoint(sys.argv[1]), dtype='fp16')"
+    )
+    copies = [tmp_path / f"copy_{number}.safetensors" for number in range(5)]
+    for copy in copies:
+        subprocess.run([sys.executable, "-c", program, str(path), str(copy)], check=True)
+    assert len({copy.read_bytes() for copy in copies}) == 1
+    with safetensors.safe_open(copies[0], framework="np") as file:  # still a file as the library reads it
+        assert set(file.metadata()) == {METADATA_KEY, DIGEST_KEY} and len(list(file.keys())) > 1
+
+
 def test_info_comes_back(path):
     """What a checkpoint says about itself comes back as it was given, with the program's version added."""
     info = load_checkpoint(path).info
