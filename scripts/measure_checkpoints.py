@@ -11,7 +11,7 @@ The first table has the losses on the middle 256 px of 64 photos:
 - style: at relu1_1, relu2_1, relu3_1, relu4_1, the relative error of mean and covariance, as a whole and by tone.
 - content: at relu3_2 and relu4_2, mean squared difference over the variance of the photos' features.
 - tone: what dark and light become, against the tones of the style image; 1 for its mean tone everywhere.
-- total: what a training minimizes, but for the grid: content + 16 * style + tone.
+- total: what a training minimizes, but for the grid: content + 9 * style + tone.
 - grid: the color variance that repeats every four pixels, in 1e-4; then that of the style image itself.
 
 The second table has what the training loss does not ask for, on whole photos with a short side of 320 px:

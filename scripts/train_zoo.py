@@ -8,10 +8,10 @@ short side of 288 pixels or more. With --codes, the predictor reads each style o
 - `checkpoints/NAME.safetensors` becomes the code of a style that has none;
 - `docs/style_images` gets thumbnails.
 
-Without it, a network is trained for each style by one recipe, `preset=laptop`, from the base network. The networks
-appear as runs/zoo/NAME/NAME.safetensors. Finished ones are skipped, and interrupted ones resumed, so you can run the
-same command again and again. NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download.
-On a GPU the settings are those of preset=full. The shipped networks are older, see checkpoints/README.md.
+Without it, a network is trained for each style by one recipe, `preset=laptop` with 560 steps, from the base network.
+They appear as runs/zoo/NAME/NAME.safetensors. Finished ones are skipped, and interrupted ones resumed, so you can run
+the same command again and again. NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download.
+On a GPU the settings are those of preset=full. Which of these networks are shipped, checkpoints/README.md says.
 """
 
 import argparse
@@ -84,11 +84,11 @@ def main() -> None:
             keep_thumbnail(name, found[0])
             keep_code(name, artwork, found[0])
         else:
-            recipe = "preset=full" if torch.cuda.is_available() else "preset=laptop"
+            recipe = ["preset=full"] if torch.cuda.is_available() else ["preset=laptop", "steps=560"]
             train(name, artwork, found[0], options.photos, recipe)
 
 
-def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: str) -> None:
+def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: list[str]) -> None:
     """Train one network in runs/zoo/NAME."""
     run = ROOT / "runs" / "zoo" / name
     command = [
@@ -102,9 +102,9 @@ def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: str) -
         f"artist={artwork.artist}",
         f"year={artwork.year}",
         "init=base",
-        recipe,
+        *recipe,
     ]
-    print(f"{name}: {recipe}", flush=True)
+    print(name, *recipe, flush=True)
     if code := subprocess.run(command).returncode:
         sys.exit(code)
 

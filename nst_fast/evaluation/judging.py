@@ -73,6 +73,7 @@ def list_differences(trained: Mapping[str, Any], settings: EvaluateSettings, los
         "style_taps": dict(of_loss.style_taps),
         "style_statistic": of_loss.style_statistic,
         "band_share": of_loss.band_share,
+        "window_share": of_loss.window_share,
         "content_weight": of_loss.content_weight,
         "style_strength": of_loss.style_strength,
         "tone_weight": of_loss.tone_weight,

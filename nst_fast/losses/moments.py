@@ -12,6 +12,10 @@ from torch import Tensor
 
 from nst_fast.losses.scaling import in_full_precision
 
+# Windows have about this side, in pixels of the image; and at least so many positions of a tap along a side, since the
+# covariance of fewer positions than channels says little.
+_WINDOW = 96
+_LEAST_POSITIONS = 24
 # The share of an image that a band has at least, where its moments are divided by it.
 _LEAST_SHARE = 1e-3
 
@@ -61,6 +65,35 @@ def measure_moments(features: Tensor, bands: Tensor | None = None) -> Moments:
         total = weights.sum(2)[:, :, None, None]  # less than 1 in a band that hardly exists
         covariances = second - (2 - total) * torch.einsum("bkc,bkd->bkcd", between, between)
         return Moments(shares, between + mean * total[..., 0], covariances)
+
+
+def split_counts(images: Tensor, features: Tensor) -> tuple[int, int]:
+    """Into how many windows, down and across, the activations of images are split; (1, 1): not at all.
+
+    Args:
+        images: (B, 3, H, W).
+        features: (B, C, h, w), their activations.
+    """
+    counts = [max(1, round(side / _WINDOW)) for side in images.shape[2:]]
+    positions = min(side // count for side, count in zip(features.shape[2:], counts, strict=True))
+    return (counts[0], counts[1]) if positions >= _LEAST_POSITIONS else (1, 1)
+
+
+def measure_windows(features: Tensor, down: int, across: int) -> Moments:
+    """The moments of each window of an image, as if it were a band; rows and columns that are left over do not count.
+
+    Args:
+        features: (B, C, H, W).
+        down, across: how many windows.
+    """
+    height, width = features.shape[2] // down, features.shape[3] // across
+    inner = features[:, :, : height * down, : width * across]
+    windows = inner.unflatten(2, (down, height)).unflatten(4, (across, width)).permute(0, 2, 4, 1, 3, 5)
+    moments = measure_moments(windows.flatten(0, 2))
+    count = down * across
+    of_windows = (part.unflatten(0, (-1, count)).squeeze(2) for part in moments)
+    shares, means, covariances = of_windows
+    return Moments(shares / count, means, covariances)
 
 
 class _WeightedMoments(torch.autograd.Function):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.losses.content import content_loss, measure_feature_variance
 from nst_fast.losses.grid import grid_power
-from nst_fast.losses.moments import measure_moments, moment_loss
+from nst_fast.losses.moments import measure_moments, measure_windows, moment_loss, split_counts
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.losses.style import style_loss
 from nst_fast.losses.style_targets import StyleTargets, measure_style, mix_targets, share_out
@@ -145,7 +145,9 @@ class PerceptualLoss(nn.Module):
                 features[tap], photo.features[tap], settings.scaling, self.feature_variance[tap]
             )
         for tap in self.style_taps:
-            by_tap[f"style.{tap}"] = self._compare_style(tap, features[tap], targets, photo.ranks)
+            by_tap[f"style.{tap}"] = self._compare_style(
+                tap, features[tap], targets, photo.ranks, split_counts(stylized, features[tap])
+            )
         terms = {
             "content": self._over_taps(by_tap, "content", self.content_taps),
             "style": self._over_taps(by_tap, "style", self.style_taps),
@@ -170,16 +172,26 @@ class PerceptualLoss(nn.Module):
         named = {"total": total, **terms, **by_tap}
         return total.mean(), {name: term.detach().mean() for name, term in named.items()}
 
-    def _compare_style(self, tap: str, features: Tensor, targets: StyleTargets, ranks: Tensor | None) -> Tensor:
+    def _compare_style(
+        self, tap: str, features: Tensor, targets: StyleTargets, ranks: Tensor | None, windows: tuple[int, int]
+    ) -> Tensor:
         settings = self.settings
         if not settings.compares_moments:
             return style_loss(features, targets.grams[tap], settings.scaling)
         target = targets.moments[tap]
+        whole = target.over_all()
         if settings.band_share == 0 or ranks is None:
-            return moment_loss(measure_moments(features), target.over_all())
-        moments = measure_moments(features, weigh_bands(ranks, *features.shape[2:]))
-        over_all = moment_loss(moments.over_all(), target.over_all())
-        return torch.lerp(over_all, moment_loss(moments, target), settings.band_share)
+            moments = measure_moments(features)
+            by_bands = torch.zeros(len(features), device=features.device)
+        else:
+            moments = measure_moments(features, weigh_bands(ranks, *features.shape[2:]))
+            by_bands = moment_loss(moments, target)
+        over_all = moment_loss(moments.over_all(), whole)
+        by_windows = over_all
+        if settings.window_share > 0 and windows != (1, 1):
+            by_windows = moment_loss(measure_windows(features, *windows), whole)
+        rest = 1 - settings.band_share - settings.window_share
+        return rest * over_all + settings.band_share * by_bands + settings.window_share * by_windows
 
     def _over_taps(self, by_tap: Mapping[str, Tensor], kind: str, taps: Mapping[str, float]) -> Tensor:
         weighted = torch.stack([weight * by_tap[f"{kind}.{tap}"] for tap, weight in taps.items()]).sum(0)

@@ -25,7 +25,7 @@ DEFAULT_STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1":
 class LossSettings:
     """The loss: what the training (or the optimization) minimizes."""
 
-    style_strength: float = setting(16.0, "weight of the style loss: more for more style and less photo", at_least=0)
+    style_strength: float = setting(9.0, "weight of the style loss: more for more style and less photo", at_least=0)
     content_weight: float = setting(1.0, "weight of the content loss", at_least=0)
     tone_weight: float | None = setting(
         None,
@@ -46,8 +46,14 @@ class LossSettings:
         choices=STYLE_STATISTICS,
     )
     band_share: float = setting(
-        0.7,
+        0.2,
         "share of the style loss that compares dark with dark and light with light (moments only)",
+        at_least=0,
+        at_most=1,
+    )
+    window_share: float = setting(
+        0.6,
+        "share of the style loss that looks at windows of 96 pixels (moments only)",
         at_least=0,
         at_most=1,
     )
@@ -61,6 +67,11 @@ class LossSettings:
         check_weights(
             "the weights", {**{name: getattr(self, name) for name in names}, "tone_weight": self.weighs_tones}
         )
+        if self.band_share + self.window_share > 1:
+            raise SettingError(
+                f"band_share {self.band_share:g} and window_share {self.window_share:g} are more than the whole style "
+                f"loss; their sum must be at most 1"
+            )
         if self.scaling != "relative" and self.style_statistic == "moments":
             raise SettingError(f"style_statistic moments has no scaling {self.scaling}; set scaling=relative, or gram")
 

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from nst_fast.data.sampler import mix_seed
 from nst_fast.losses.temporal import Motion, draw_motion, film_next_frame
+from nst_fast.networks.description import STRENGTHS, AddPhoto
+from nst_fast.networks.torch_network import StyleNetwork
 
 # Shares of the images that are trained at strength 1 and at 0; the others have any strength from 0 to 2.
 _AT_ONE, _AT_ZERO = 0.55, 0.1
@@ -18,6 +20,18 @@ def draw_strengths(seed: int, step: int, count: int) -> list[float]:
         1.0 if choice < _AT_ONE else 0.0 if choice < _AT_ONE + _AT_ZERO else 2 * strength
         for choice, strength in zip(choices, uniform, strict=True)
     ]
+
+
+def keep_photo_out(network: StyleNetwork) -> None:
+    """Let the photo go around an adjustable network only at strengths below 1, now and as long as it is trained.
+
+    Elsewhere its detail would show through the strokes, and outlines that the strokes have moved would be doubled.
+    """
+    allowed = torch.ones_like(network.steering)
+    allowed[[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0  # colors come last
+    with torch.no_grad():
+        network.steering.mul_(allowed)
+    network.steering.register_hook(lambda gradient: gradient * allowed)
 
 
 def draw_second_frames(photos: Tensor, seed: int) -> tuple[Tensor, Motion]:

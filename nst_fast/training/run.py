@@ -17,7 +17,7 @@ from nst_fast.networks.torch_network import StyleNetwork, build_network, mix_str
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.runs.state import restore_parts
 from nst_fast.settings.networks import NetworkSettings
-from nst_fast.training.conditions import draw_second_frames, draw_strengths
+from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out
 from nst_fast.training.divergence import DivergenceGuard
 from nst_fast.training.ema import WeightAverage
 from nst_fast.training.optimizers import build_optimizers
@@ -111,6 +111,8 @@ class TrainingRun:
         if initial is not None:
             network.load_state_dict(initial.network.state_dict())
         self.network = network.to(device).to(memory_format=self.memory_format).train()
+        if settings.network.adjustable:
+            keep_photo_out(self.network)
         self.average = WeightAverage(self.network, settings.ema_decay)
         self.optimizers = build_optimizers(self.network.parameters(), *settings.optimization)
         # float16 gradients underflow without it. It does nothing for other number types.

@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst_fast.losses.moments import Moments, _WeightedMoments, measure_moments, mix_moments, moment_loss
+from nst_fast.losses.moments import (
+    Moments,
+    _WeightedMoments,
+    measure_moments,
+    measure_windows,
+    mix_moments,
+    moment_loss,
+    split_counts,
+)
 from nst_fast.losses.style import gram_matrix
 
 
@@ -127,3 +135,38 @@ def test_half_precision(dtype):
     assert {part.dtype for part in (*moments, *whole)} == {torch.float32}
     for found, wanted in zip((*moments, *whole), (*exact, *exact.over_all()), strict=True):
         assert (found - wanted).norm() < 1e-4 * wanted.norm()
+
+
+def test_windows_are_parts_of_the_image():
+    """Each window has NumPy's moments of its part, row by row, and an equal share; what is left over does not count."""
+    features = random_features(2, 3, 7, 11, seed=4)
+    moments = measure_windows(features, 2, 3)
+    assert moments.means.shape == (2, 6, 3) and moments.covariances.shape == (2, 6, 3, 3)
+    torch.testing.assert_close(moments.shares, torch.full((2, 6), 1 / 6, dtype=torch.float64))
+    for image in range(2):
+        for window in range(6):
+            top, left = 3 * (window // 3), 3 * (window % 3)
+            part = features[image, :, top : top + 3, left : left + 3].numpy()
+            mean, covariance = numpy_moments(part, np.ones(9))
+            np.testing.assert_allclose(moments.means[image, window], mean, rtol=1e-12)
+            np.testing.assert_allclose(moments.covariances[image, window], covariance, rtol=1e-10, atol=1e-12)
+
+
+def test_windows_notice_bare_walls():
+    """An image of which one half is bare has the moments of the style image on the whole, but not in its windows."""
+    painted = random_features(1, 3, 24, 24, seed=5) - 3
+    bare = torch.cat([painted * 2**0.5, torch.zeros_like(painted)], 3)
+    target = measure_moments(torch.cat([painted, painted], 3))
+    assert moment_loss(measure_moments(bare), target).item() < 0.3
+    assert moment_loss(measure_windows(bare, 1, 2), target).item() > 0.5
+    assert moment_loss(measure_windows(torch.cat([painted, painted], 3), 1, 2), target).item() < 1e-20
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "stride", "counts"),
+    [(192, 192, 4, (2, 2)), (192, 192, 8, (1, 1)), (300, 500, 2, (3, 5)), (96, 96, 1, (1, 1)), (40, 400, 1, (1, 4))],
+)
+def test_windows_of_about_96_pixels(height, width, stride, counts):
+    """Windows have 96 pixels, give or take a half; a tap whose windows have less than 24 positions a side has none."""
+    images, features = torch.empty(1, 3, height, width), torch.empty(1, 8, height // stride, width // stride)
+    assert split_counts(images, features) == counts

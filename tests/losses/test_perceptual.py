@@ -78,12 +78,13 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
         style_strength=11.0,
         style_statistic=statistic,
         tone_weight=tone_weight,
-        band_share=0.6,
+        band_share=0.3,
+        window_share=0.5,
         total_variation_weight=0.2,
         grid_weight=40.0,
         feature_variance=VARIANCE,
     )
-    stylized, photos = images(2, 64, 72, seed=1), images(2, 64, 72, seed=2)
+    stylized, photos = images(2, 64, 200, seed=1), images(2, 64, 200, seed=2)
     total, terms = loss(stylized, photos)
 
     features, targets = network(stylized, network.taps), network(photos, network.taps)
@@ -105,7 +106,14 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
             parts = moment_loss(
                 measure_moments(features[tap], of_photo), measure_moments(style_features[tap], of_style)
             )
-            expected[f"style.{tap}"] = 0.4 * whole + 0.6 * parts
+            # 64 rows are one window, 200 columns two; below 24 positions a side there are none.
+            windows, half = whole, features[tap].shape[3] // 2
+            if min(half, features[tap].shape[2]) >= 24:
+                halves = (features[tap][..., :half], features[tap][..., half : 2 * half])
+                windows = (
+                    sum(moment_loss(measure_moments(one), measure_moments(style_features[tap])) for one in halves) / 2
+                )
+            expected[f"style.{tap}"] = 0.2 * whole + 0.3 * parts + 0.5 * windows
     for tap in CONTENT_TAPS:
         expected[f"content.{tap}"] = content_loss(features[tap], targets[tap], scaling, VARIANCE[tap])
     relative = scaling == "relative"
@@ -148,12 +156,12 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
 
 
 def test_defaults(style_image):
-    """By default: content 1, style by style_strength, tone 1, no total variation, no grid; moments, mostly in bands."""
+    """By default: content 1, style by style_strength, tone 1, neither total variation nor grid; mostly windows."""
     network = Fake()
     loss = build_loss(network, style_image, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 2.0))
     assert network.asked == [["relu1_1", "relu2_1", "relu3_1", "relu4_1"]] == [sorted(DEFAULT_STYLE_TAPS)]
     assert list(DEFAULT_CONTENT_TAPS) == ["relu3_2", "relu4_2"]
-    assert loss.settings.compares_moments and loss.settings.band_share == 0.7
+    assert loss.settings.compares_moments and loss.settings.band_share == 0.2 and loss.settings.window_share == 0.6
     _, terms = loss(images(1, seed=1), images(1, seed=2))
     expected = terms["content"] + LossSettings().style_strength * terms["style"] + terms["tone"]
     assert terms["total"].item() == pytest.approx(expected.item(), rel=1e-6)

@@ -25,6 +25,12 @@ def test_default_taps_exist_in_every_vgg(architecture):
         ("grid_weight", -1, "grid_weight is -1.0; it must be at least 0"),
         ("tone_weight", -1.0, "tone_weight is -1.0; it must be at least 0"),
         ("band_share", 1.5, "band_share is 1.5; it must be at most 1"),
+        ("window_share", -0.1, "window_share is -0.1; it must be at least 0"),
+        (
+            "band_share",
+            0.5,
+            "band_share 0.5 and window_share 0.6 are more than the whole style loss; their sum must be at most 1",
+        ),
         ("style_statistic", "mean", "style_statistic 'mean' is unknown; allowed: moments, gram"),
         ("scaling", "gaty", "scaling 'gaty' is unknown; allowed: relative, gatys, johnson (nearest: gatys)"),
     ],

@@ -3,7 +3,8 @@
 import torch
 
 from nst_fast.losses.temporal import move
-from nst_fast.training.conditions import draw_second_frames, draw_strengths
+from nst_fast.networks.torch_network import build_network
+from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out
 
 
 def test_shares_of_the_strengths():
@@ -32,3 +33,18 @@ def test_second_frames_belong_to_their_seed():
     assert torch.equal(frames, again) and torch.equal(motion.sources, same_motion.sources)
     assert not torch.equal(motion.sources, draw_second_frames(photos, 6)[1].sources)
     assert (frames - move(photos, motion)).abs().max() < 6 * 2 / 255
+
+
+def test_photo_stays_out_at_full_strength():
+    """From strength 1 on, the photo's share of the colors is 0 and stays 0; all other steering is trained."""
+    torch.manual_seed(0)
+    network = build_network("realtime", width=8, adjustable=True)
+    with torch.no_grad():
+        network.steering.normal_()
+    before = network.steering.detach().clone()
+    keep_photo_out(network)
+    optimizer = torch.optim.Adam([network.steering], 0.1)
+    network.steering.square().sum().backward()
+    optimizer.step()
+    assert not network.steering[2:, :, -3:].any()
+    assert (network.steering[:2] != before[:2]).all() and (network.steering[2:, :, :-3] != before[2:, :, :-3]).all()
