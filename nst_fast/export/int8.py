@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_fast.errors import ImageError, SettingError
+from nst_fast.export.judging import as_input
 from nst_fast.export.onnx_file import describe, load_onnx
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.media.listing import find_images
@@ -61,7 +62,7 @@ def export_onnx_in_int8(checkpoint: Checkpoint, path: Path, photos: np.ndarray, 
 
     Returns:
         The mean difference from 32 bits on these photos, in levels of 255. Whether the results are as good, only their
-        loss can tell, see `measure_int8_losses`.
+        loss can tell, see `judging.measure_graphs`.
 
     Raises:
         SettingError: the package `onnx` is not installed.
@@ -94,62 +95,6 @@ def export_onnx_in_int8(checkpoint: Checkpoint, path: Path, photos: np.ndarray, 
         run, expected = load_onnx(temporary), load_onnx(graph)
         scale = 1.0 if pixels else 255.0
         return float(np.mean([np.abs(run(one).astype(float) - expected(one)).mean() * scale for one in batches]))
-
-
-def measure_int8_losses(
-    checkpoint: Checkpoint, path: Path, style_image: Path, photos: np.ndarray, *, pixels: bool, weights: str
-) -> dict[str, tuple[float, float]]:
-    """The losses of the 32-bit network and of the int8 file, by VGG-19; needs the extra `train`.
-
-    Args:
-        path: of the int8 file.
-        style_image: the style image's file.
-        photos: (N, H, W, 3), uint8, that the file was not fitted to.
-        weights: of VGG-19, see `build_loss_network`.
-
-    Returns:
-        For style, content and total: the loss in 32 bits and the loss in int8; smaller is better.
-
-    Raises:
-        ImageError: the style image cannot be read, or there is no photo.
-        SettingError: the extra `train` is not installed.
-        WeightsError: the weights of VGG-19 are not available.
-    """
-    if importlib.util.find_spec("torch") is None:
-        raise SettingError("to measure losses takes an extra: install nst-fast[train]")
-    import torch
-
-    from nst_fast.data.images import load_image
-    from nst_fast.loss_networks.weights import build_loss_network
-    from nst_fast.losses.perceptual import build_relative_loss, measure_losses
-    from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
-
-    images = torch.from_numpy(np.stack([as_input(photo, pixels=False)[0] for photo in photos]))
-    loss_network = build_loss_network("vgg19", taps=[*DEFAULT_CONTENT_TAPS, *DEFAULT_STYLE_TAPS], weights=weights)
-    loss = build_relative_loss(loss_network, load_image(style_image, short_side=384), images)
-    with torch.inference_mode():
-        by_file = {}
-        for name, graph in (("fp32", build_onnx_graph(checkpoint, pixels=pixels)), ("int8", path.read_bytes())):
-            run = load_onnx(graph)
-
-            def stylize(given: torch.Tensor, run=run) -> torch.Tensor:
-                results = [run(as_input(_to_pixels(image), pixels=pixels)) for image in given.numpy()]
-                batch = torch.from_numpy(np.concatenate(results))
-                return batch.permute(0, 3, 1, 2).float() / 255 if pixels else batch
-
-            by_file[name] = measure_losses(stylize, loss, images)
-    return {term: (by_file["fp32"][term], by_file["int8"][term]) for term in ("style", "content", "total")}
-
-
-def as_input(photo: np.ndarray, *, pixels: bool) -> np.ndarray:
-    """A photo (H, W, 3), uint8, as a batch of one that an exported network takes."""
-    if pixels:
-        return photo[None]
-    return np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
-
-
-def _to_pixels(image: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray((image * 255).round().transpose(1, 2, 0), np.uint8)
 
 
 def _read_squares(files: Sequence[Path]) -> np.ndarray:
