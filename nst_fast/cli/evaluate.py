@@ -1,6 +1,7 @@
 """nst-fast evaluate: how good a trained network is, compared with optimizing the pixels."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from nst_fast.cli.hydra_command import run_experiment
@@ -24,8 +25,18 @@ def main(arguments: list[str]) -> int:
     if wants_help(arguments):
         print_help("evaluate", USAGE, EvaluateSettings)
         return 0
-    run_experiment("evaluate", arguments, settings_class=EvaluateSettings, experiment=run_evaluation)
+    run_experiment(
+        "evaluate", arguments, settings_class=EvaluateSettings, experiment=run_evaluation, outputs=list_outputs
+    )
     return 0
+
+
+def list_outputs(settings: EvaluateSettings, swept: Mapping[str, str]) -> list[Path]:
+    """The files that `run_evaluation` writes."""
+    from nst_fast.evaluation.evaluate import CHART_FILE, REPORT_FILE, SHEET_FILE
+
+    folder = with_sweep_output(settings, swept, named_by=("checkpoint",)).output_path
+    return [folder / name for name in (REPORT_FILE, CHART_FILE, SHEET_FILE)]
 
 
 def run_evaluation(settings: EvaluateSettings, swept: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -19,6 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nst_fast.cli.file_reports import reporting_files, take_json
 from nst_fast.cli.path_lists import quote_path_lists
 from nst_fast.cli.quoting import quote_texts
 from nst_fast.errors import NstFastError, SettingError
@@ -43,20 +45,25 @@ def run_experiment(
     settings_class: type,
     choices: Sequence[str] = ("loss_network",),
     experiment: Callable[[Any, Mapping[str, str]], None],
+    outputs: Callable[[Any, Mapping[str, str]], Sequence[Path]],
 ) -> None:
     """Compose `configs/VERB.yaml` with the arguments and call `experiment(settings, swept)`; with -m for each job.
 
+    With `--json` among the arguments, standard output gets what became of each output and nothing else.
+
     Args:
         verb: of the command, such as `train`.
-        arguments: `key=value`, with the full key of a setting or its last part, and options of Hydra.
+        arguments: `key=value`, with the full key of a setting or its last part, options of Hydra, and `--json`.
         settings_class: of the verb.
         choices: the folders of `configs/` from which one file is chosen by name.
         experiment: takes an instance of `settings_class`; and the keys and values in which this job of a sweep differs
             from the others, as they were given (none if there is only one job).
+        outputs: takes the same and gives the files that the experiment writes.
 
     Raises:
         SettingError: an unknown key or choice, or a value of the wrong type.
     """
+    arguments, as_json = take_json(list(arguments))
     rows = list_settings(settings_class)
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
     arguments = quote_path_lists(arguments, _names_of(rows, _is_path_list))
@@ -82,7 +89,9 @@ def run_experiment(
         try:
             settings = _read_settings(config, settings_class, verb)
             swept = _find_swept(HydraConfig.get().overrides.task, translated)
-            experiment(settings, {given_keys.get(key, key): value for key, value in swept.items()})
+            swept = {given_keys.get(key, key): value for key, value in swept.items()}
+            with reports.watching(outputs(settings, swept) if as_json else []):
+                experiment(settings, swept)
         except NstFastError as error:
             # Kept, because Hydra would print lines of its own; in a sweep the other jobs continue.
             failures.append(error)
@@ -94,7 +103,8 @@ def run_experiment(
     # Hydra's grammar takes options only after all overrides.
     sys.argv = ["nst-fast", *translated, *options]
     try:
-        hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=verb)(task)()
+        with reporting_files(as_json=as_json) as reports:
+            hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=verb)(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingError(f"{_one_line(error)}; see nst-fast {verb} --help") from error
     if len(failures) > 1:

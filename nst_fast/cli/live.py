@@ -10,26 +10,22 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nst_fast.cli.file_reports import FileReports, reporting_files
+from nst_fast.cli.live_options import build_parser
 from nst_fast.errors import SettingError
 
-_NEEDED = ("platformdirs", "python_multipart", "starlette", "uvicorn", "websockets")
-_EXAMPLES = """\
-examples:
-  nst-fast live                                       with the shipped styles
-  nst-fast live --style runs/mine/mine.safetensors wave
-  nst-fast live --port 9000 --no-browser
-  nst-fast live --fetch-runtime                       lets the browser stylize, too
-  nst-fast live --export-site site                    writes a folder for any web host
-  nst-fast live --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
-                                                      for other computers, with their cameras
+if TYPE_CHECKING:
+    from nst_fast.live.streaming import StreamOptions
 
-Nothing leaves this computer unless you give --host. Ctrl-C ends it.
-"""
+_NEEDED = ("platformdirs", "python_multipart", "starlette", "uvicorn", "websockets")
 # What the library calls its parameters, and what they are called here.
 _FLAGS = {
     "give it as the archive": "give it with --fetch-runtime FILE",
     "call fetch_runtime first": "add --fetch-runtime",
+    "photos '": "--photos '",
+    "virtual camera of ": "--virtual-camera ",
     "give another port or host": "give another --port or --host",
 }
 
@@ -42,24 +38,29 @@ def main(arguments: list[str]) -> int:
     """
     options = build_parser().parse_args(arguments)
     check_extra()
-    with _flags_in_errors():
-        return _run(options)
+    with _flags_in_errors(), reporting_files(as_json=options.json) as reports:
+        return _run(options, reports)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, reports: FileReports) -> int:
     # Only here, since it takes time that --help need not.
     from nst_fast.live.access import check_token
     from nst_fast.live.gallery import list_styles
+    from nst_fast.live.refiner import check_photos
     from nst_fast.live.running import check_certificate, open_listener
     from nst_fast.live.site import export_site
     from nst_fast.live.web_runtime import fetch_runtime
 
+    if options.json and options.export_site is None:
+        raise SettingError("--json needs --export-site DIR; nothing else writes files here")
     if options.token is not None:
         check_token(options.token)
     if options.tls_key is not None and options.tls_cert is None:
         raise SettingError("--tls-key needs --tls-cert FILE, the certificate")
     if options.tls_cert is not None:
         check_certificate(options.tls_cert, options.tls_key)
+    if options.photos is not None:
+        check_photos(options.photos)
     if options.fetch_runtime is not None:
         fetch_runtime(Path(options.fetch_runtime) if options.fetch_runtime else None)
     styles = list_styles(
@@ -73,13 +74,29 @@ def _run(options: argparse.Namespace) -> int:
         raise SettingError("there is no style; train one with nst-fast train and give it with --style")
     next(iter(styles.values())).stylizer  # noqa: B018 - so that a mistake is reported here, not in the browser
     if options.export_site is not None:
-        export_site(options.export_site, styles.values())
+        export_site(options.export_site, styles.values(), lambda path: reports.add(path, "written"))
         print(f"wrote {options.export_site}: put it on any web host; to try it, python -m http.server -d DIR")
         return 0
-    return _serve(options, styles, open_listener(_literal(options.host), options.port))
+    stream = _open_stream(options)
+    return _serve(options, styles, open_listener(_literal(options.host), options.port), stream)
 
 
-def _serve(options: argparse.Namespace, styles: dict, listener: socket.socket) -> int:
+def _open_stream(options: argparse.Namespace) -> "StreamOptions":
+    """The camera and the virtual camera that are asked for; a mistake is reported before the page opens."""
+    from nst_fast.live.camera import Camera, find_device
+    from nst_fast.live.streaming import StreamOptions, settings_file
+    from nst_fast.live.virtual_camera import VirtualCamera, open_output
+
+    camera = virtual_camera = None
+    if options.camera is not None:
+        camera = Camera(find_device(options.camera or None))
+    if options.virtual_camera is not None:
+        width, height, rate = options.virtual_camera
+        virtual_camera = VirtualCamera(open_output(width, height, rate), width, height, rate)
+    return StreamOptions(camera, settings_file(), not options.style, virtual_camera)
+
+
+def _serve(options: argparse.Namespace, styles: dict, listener: socket.socket, stream: "StreamOptions") -> int:
     from nst_fast.live.access import new_token
     from nst_fast.live.guard import LOCAL_NAMES
     from nst_fast.live.running import (
@@ -90,6 +107,7 @@ def _serve(options: argparse.Namespace, styles: dict, listener: socket.socket) -
         network_address_of,
     )
     from nst_fast.live.server import build_app
+    from nst_fast.live.streaming import obs_address_of
 
     local = is_local(options.host)
     name = socket.gethostname()
@@ -100,12 +118,18 @@ def _serve(options: argparse.Namespace, styles: dict, listener: socket.socket) -
         names=LOCAL_NAMES if local else (*LOCAL_NAMES, options.host, name, f"{name}.local"),
         any_address=not local,
         token=token,
+        photos=options.photos,
+        stream=stream,
     )
     https = options.tls_cert is not None
     address = address_of(listener, https=https, token=token)
     print(f"the live page is at {address} (Ctrl-C ends it)", flush=True)
     if elsewhere := network_address_of(listener, https=https, token=token):
         print(f"from other computers: {elsewhere}", flush=True)
+    if stream.camera is not None:
+        print(f"for OBS: {obs_address_of(address)}", flush=True)
+    if stream.virtual_camera is not None:
+        print(f"for calls: choose the camera {stream.virtual_camera.output.device}", flush=True)
     if not local and not https:
         print(
             "nst-fast: without --tls-cert the network can read along, and cameras work on this computer only, "
@@ -133,80 +157,6 @@ def check_extra() -> None:
         raise SettingError("the live page needs an extra: install nst-fast[live], in a checkout uv sync --extra live")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="nst-fast live",
-        description="Open a page in the browser that stylizes the webcam, photos and films. This computer serves it, "
-        "to itself only unless you give --host.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--style",
-        nargs="+",
-        default=[],
-        metavar="NAME|FILE",
-        help="styles to list first: shipped ones or checkpoint files (default: the shipped ones, which always follow)",
-    )
-    parser.add_argument("--port", type=_port, metavar="N", help="to listen on (default: 8765, or a free one)")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    _add_network_options(parser)
-    _add_engine_options(parser)
-    parser.add_argument(
-        "--fetch-runtime",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="first get onnxruntime-web (33 MB, once), with which the browser can stylize: from npm, or from the FILE "
-        "that npm pack writes",
-    )
-    parser.add_argument(
-        "--export-site",
-        type=Path,
-        metavar="DIR",
-        help="write the page and all styles as static files for any web host, where the browser stylizes, and end",
-    )
-    return parser
-
-
-def _add_network_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        help="to listen on; 0.0.0.0 lets in the whole network, with a token (default: %(default)s, this computer only)",
-    )
-    parser.add_argument(
-        "--token",
-        metavar="TEXT",
-        help="that everyone must know to use the page, at least 12 characters (default: a random one with --host, "
-        "none without; other users of this computer can see it among the running commands)",
-    )
-    parser.add_argument(
-        "--tls-cert",
-        type=Path,
-        metavar="FILE",
-        help="serve https with this certificate (PEM), as cameras elsewhere need",
-    )
-    parser.add_argument(
-        "--tls-key", type=Path, metavar="FILE", help="the certificate's key (PEM; default: in the file of --tls-cert)"
-    )
-
-
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda, mps, cpu)")
-    parser.add_argument("--precision", default="fp32", metavar="TYPE", help="fp32, bf16 or fp16 (default: %(default)s)")
-    parser.add_argument(
-        "--engine",
-        default="auto",
-        metavar="NAME",
-        help="what computes: torch, compile, onnxruntime, openvino or auto (default: %(default)s, the fastest here)",
-    )
-    parser.add_argument("--threads", type=_threads, metavar="N", help="of the processor (default: the engine's choice)")
-
-
 @contextlib.contextmanager
 def _flags_in_errors() -> Iterator[None]:
     """Errors of the library name its parameters; here they name the flags."""
@@ -225,17 +175,3 @@ def _flags_in_errors() -> Iterator[None]:
 
 def _literal(host: str) -> str:
     return "127.0.0.1" if host == "localhost" else host
-
-
-def _threads(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024):
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 1 to 1024")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a port; give a whole number from 1 to 65535, or 0 for a free one"
-        )
-    return int(text)

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 
+from nst_fast.cli.file_reports import EXIT_STATUSES
 from nst_fast.cli.log_lines import show_logs
 from nst_fast.cli.terminal import printable
 from nst_fast.errors import NstFastError, nearest_name
@@ -14,12 +15,14 @@ VERBS = {
     "stylize": ("nst_fast.cli.stylize", "stylize photos, films and folders"),
     "live": ("nst_fast.cli.live", "stylize your webcam, photos and films in the browser"),
     "styles": ("nst_fast.cli.styles", "list the styles that ship with nst-fast"),
+    "sheet": ("nst_fast.cli.sheet", "show every style on one photo, to choose from"),
     "train": ("nst_fast.cli.train", "train a network for a style image of yours"),
     "optimize": ("nst_fast.cli.optimize", "stylize one photo by optimizing its pixels: slow, highest quality"),
     "evaluate": ("nst_fast.cli.evaluate", "measure how good a trained network is"),
     "reconstruct": ("nst_fast.cli.reconstruct", "show what the layers of a loss network keep of an image"),
     "export": ("nst_fast.cli.export", "write a network as a file for other programs, such as ONNX"),
     "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks run on this computer"),
+    "completion": ("nst_fast.cli.completion", "print a script that completes this command in your shell"),
 }
 # Packages of the extra `train`, which stylizing does not need.
 TRAIN_PACKAGES = {"torch", "torchvision", "hydra", "omegaconf", "tensorboard", "yaml"}
@@ -67,6 +70,7 @@ def print_help() -> None:
     for verb, (_, description) in VERBS.items():
         print(f"  nst-fast {verb:<12}{description}")
     print("\nnst-fast VERB --help explains a verb. --debug shows where an error comes from. --version.")
+    print(EXIT_STATUSES)
 
 
 def _dispatch(arguments: list[str]) -> int:

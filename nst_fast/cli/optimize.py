@@ -1,6 +1,7 @@
 """nst-fast optimize: stylize one photo by optimizing its pixels."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.settings_help import print_help, wants_help
@@ -25,8 +26,20 @@ def main(arguments: list[str]) -> int:
     if wants_help(arguments):
         print_help("optimize", USAGE, OptimizeSettings)
         return 0
-    run_experiment("optimize", arguments, settings_class=OptimizeSettings, experiment=run_optimization)
+    run_experiment(
+        "optimize", arguments, settings_class=OptimizeSettings, experiment=run_optimization, outputs=list_outputs
+    )
     return 0
+
+
+def list_outputs(settings: OptimizeSettings, swept: Mapping[str, str]) -> list[Path]:
+    """The files that `run_optimization` writes."""
+    settings = _place(settings, swept)
+    return [path for path in (settings.output_path, settings.film_path) if path is not None]
+
+
+def _place(settings: OptimizeSettings, swept: Mapping[str, str]) -> OptimizeSettings:
+    return with_sweep_output(settings, swept, named_by=("content", "style"))
 
 
 def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> None:
@@ -38,7 +51,7 @@ def run_optimization(settings: OptimizeSettings, swept: Mapping[str, str]) -> No
     """
     from nst_fast.optimization.optimize import optimize_image  # slow: torch and TensorBoard
 
-    result = optimize_image(with_sweep_output(settings, swept, named_by=("content", "style")))
+    result = optimize_image(_place(settings, swept))
     terms = ", ".join(f"{name} {result.terms[name]:.4g}" for name in ("total", "content", "style"))
     print(f"after {result.iterations} iterations: {terms}")
     print(f"wrote {' and '.join(str(path) for path in (result.output, result.film) if path is not None)}")

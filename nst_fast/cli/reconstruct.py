@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from nst_fast.cli.hydra_command import run_experiment
 from nst_fast.cli.settings_help import print_help, wants_help
@@ -30,13 +31,29 @@ def main(arguments: list[str]) -> int:
     if wants_help(arguments):
         print_help("reconstruct", USAGE, ReconstructSettings)
         return 0
+    only_fields = RECEPTIVE_FIELDS in arguments
     run_experiment(
         "reconstruct",
         [argument for argument in arguments if argument != RECEPTIVE_FIELDS],
         settings_class=ReconstructSettings,
-        experiment=print_receptive_fields if RECEPTIVE_FIELDS in arguments else run_reconstruction,
+        experiment=print_receptive_fields if only_fields else run_reconstruction,
+        outputs=list_no_outputs if only_fields else list_outputs,
     )
     return 0
+
+
+def list_outputs(settings: ReconstructSettings, swept: Mapping[str, str]) -> list[Path]:
+    """The file that `run_reconstruction` writes, besides those in the folder beside it."""
+    return [_place(settings, swept).output_path]
+
+
+def list_no_outputs(settings: ReconstructSettings, swept: Mapping[str, str]) -> list[Path]:
+    """`print_receptive_fields` writes no file."""
+    return []
+
+
+def _place(settings: ReconstructSettings, swept: Mapping[str, str]) -> ReconstructSettings:
+    return with_sweep_output(settings, swept, named_by=("content", "style"))
 
 
 def run_reconstruction(settings: ReconstructSettings, swept: Mapping[str, str]) -> None:
@@ -48,7 +65,7 @@ def run_reconstruction(settings: ReconstructSettings, swept: Mapping[str, str]) 
     """
     from nst_fast.reconstruction.reconstruct import reconstruct  # slow: torch
 
-    result = reconstruct(with_sweep_output(settings, swept, named_by=("content", "style")))
+    result = reconstruct(_place(settings, swept))
     print(f"remaining loss: {', '.join(f'{name} {loss:.2g}' for name, loss in result.losses.items())}")
     print(f"wrote {result.output}, and each image alone into {result.output.with_suffix('.run')}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nst_fast.cli.file_reports import EXIT_STATUSES, JSON_HELP
 from nst_fast.settings.declare import MISSING, list_settings
 from nst_fast.settings.keys import shorten_key
 
@@ -31,6 +32,7 @@ def print_help(verb: str, usage: str, settings: Any) -> None:
             print(f"{given}\n{'':{_MEANING_COLUMN}}{row.help}")
         else:
             print(f"{given:<{_MEANING_COLUMN}}{row.help}")
+    print(f"\n--json  {JSON_HELP}\n{EXIT_STATUSES}")
     print(f"\nSweeps, completion and the rest of Hydra: nst-fast {verb} --hydra-help")
 
 

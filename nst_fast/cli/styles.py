@@ -25,14 +25,7 @@ def main(arguments: list[str]) -> int:
     Raises:
         CheckpointError: a shipped checkpoint cannot be read.
     """
-    parser = argparse.ArgumentParser(
-        prog="nst-fast styles",
-        description="List the shipped styles: the style image, the network, the size of the checkpoint, the style and "
-        "content loss on photos that were not trained on (smaller is better), and the training steps.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs (default: a table)")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
 
     styles = [_describe_style(name, path) for name, path in list_shipped_checkpoints().items()]
     if options.json:
@@ -42,6 +35,18 @@ def main(arguments: list[str]) -> int:
     else:
         print("no styles are shipped; train one with nst-fast train")
     return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="nst-fast styles",
+        description="List the shipped styles: the style image, the network, the size of the checkpoint, the style and "
+        "content loss on photos that were not trained on (smaller is better), and the training steps.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs (default: a table)")
+    return parser
 
 
 def _describe_style(name: str, path: Path) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import contextlib
 import os
 import sys
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from nst_fast.cli.stylize_options import parse_options
+from nst_fast.cli.file_reports import FileReports, Status, reporting_files
+from nst_fast.cli.stylize_options import PIPE, parse_options, writes_to_pipe
 from nst_fast.cli.terminal import print_note, printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nst_fast.stylize.stylizer import Stylizer
 
 _RAY_WORKERS = 2
+_STATUSES: dict[str, Status] = {"stylized": "written", "failed": "failed", "taken": "taken"}
 
 
 def main(arguments: list[str]) -> int:
@@ -30,59 +31,77 @@ def main(arguments: list[str]) -> int:
     """
     started = time.perf_counter()
     options = parse_options(arguments)
-    try:
-        # Imported only now, so that --help need not wait for them.
-        from nst_fast.batch.plan import plan_batch
-        from nst_fast.stylize.stylizer import Stylizer
+    with reporting_files(as_json=options.json) as reports:
+        try:
+            return _stylize(options, reports, started)
+        except KeyboardInterrupt:
+            print("nst-fast: interrupted; run the same command again to resume", file=sys.stderr)
+            return 130
 
-        stylizer = Stylizer(
-            options.style,
-            device=options.device,
-            precision=options.precision,
-            engine=_choose_engine(options),
-            threads=options.threads,
-            tiles=options.tiles,
-            look=options.look,
-        )
-        if options.save_style is not None:
-            _save_style(stylizer, options.save_style, overwrite=options.overwrite)
-        plan = plan_batch(
-            options.input,
-            options.output,
-            style_name=stylizer.style_name,
-            image_format=options.format,
-            overwrite=options.overwrite or options.preview is not None,
-            shard=options.shard,
-        )
-        _remove_leftovers(plan)
+
+def _stylize(options: argparse.Namespace, reports: FileReports, started: float) -> int:
+    # Imported only now, so that --help need not wait for it.
+    from nst_fast.stylize.stylizer import Stylizer
+
+    stylizer = Stylizer(
+        options.style,
+        device=options.device,
+        precision=options.precision,
+        engine=_choose_engine(options),
+        threads=options.threads,
+        tiles=options.tiles,
+        look=options.look,
+    )
+    if options.save_style is not None:
+        _save_style(stylizer, options.save_style, overwrite=options.overwrite)
+        reports.add(options.save_style, "written")
+    how = stylizer.describe()
+    if PIPE in (options.input[0], options.output):
+        from nst_fast.cli.stylize_pipe import stylize_pipe
+
+        stylize_pipe(stylizer, options, reports)
+        if not writes_to_pipe(options):
+            _print_summary(reports, started, how, options.output)
+    else:
+        plan = _plan(stylizer, options)
         films = [item for item in plan.items if item.animated]
         if films or options.preview is not None:
             from nst_fast.cli.stylize_films import check_film_options, stylize_preview
 
             check_film_options(films, len(plan.items), options)
             if options.preview is not None:
-                return stylize_preview(stylizer, films[0], options)
-        counts: Counter[str] = Counter()
+                stylize_preview(stylizer, films[0], options, reports)
+                return 0
+        for item in plan.skipped:
+            reports.add(item.target, "skipped", source=item.source)
         if options.on == "ray":
-            _stylize_on_ray(stylizer, plan.items, options, counts)
-            print(
-                _summarize(
-                    plan, counts, time.perf_counter() - started, f"{options.workers or _RAY_WORKERS} Ray workers"
-                )
-            )
-            return 1 if counts["failed"] else 0
-        _stylize_photos(stylizer, [item for item in plan.items if not item.animated], options, counts)
-        if films:
-            from nst_fast.cli.stylize_films import stylize_films
+            how = f"{options.workers or _RAY_WORKERS} Ray workers"
+            _stylize_on_ray(stylizer, plan.items, options, reports)
+        else:
+            _stylize_photos(stylizer, [item for item in plan.items if not item.animated], options, reports)
+            if films:
+                from nst_fast.cli.stylize_films import stylize_films
 
-            stopped_by = stylize_films(stylizer, films, options, counts)
-            if stopped_by is not None:
-                return 128 + stopped_by
-    except KeyboardInterrupt:
-        print("nst-fast: interrupted; run the same command again to resume", file=sys.stderr)
-        return 130
-    print(_summarize(plan, counts, time.perf_counter() - started, stylizer.describe()))
-    return 1 if counts["failed"] else 0
+                stopped_by = stylize_films(stylizer, films, options, reports)
+                if stopped_by is not None:
+                    return 128 + stopped_by
+        _print_summary(reports, started, how, plan.output)
+    return 1 if reports.counts["failed"] else 0
+
+
+def _plan(stylizer: "Stylizer", options: argparse.Namespace) -> "BatchPlan":
+    from nst_fast.batch.plan import plan_batch
+
+    plan = plan_batch(
+        options.input,
+        options.output,
+        style_name=stylizer.style_name,
+        image_format=options.format,
+        overwrite=options.overwrite or options.preview is not None,
+        shard=options.shard,
+    )
+    _remove_leftovers(plan)
+    return plan
 
 
 def _choose_engine(options: argparse.Namespace) -> str:
@@ -91,7 +110,7 @@ def _choose_engine(options: argparse.Namespace) -> str:
     from nst_fast.stylize.engines.choice import choose_engine, list_engines
 
     suffix = options.input[0].suffix
-    is_photo = len(options.input) == 1 and options.input[0].is_file()
+    is_photo = len(options.input) == 1 and (options.input[0] == PIPE or options.input[0].is_file())
     if options.engine != "auto" or not is_photo or is_film(suffix) or suffix.lower() in ANIMATION_SUFFIXES:
         return options.engine
     engine, device = choose_engine("auto", options.device, options.precision)
@@ -134,9 +153,9 @@ def _remove_leftovers(plan: "BatchPlan") -> None:
 
 
 def _stylize_photos(
-    stylizer: "Stylizer", items: list["BatchItem"], options: argparse.Namespace, counts: Counter[str]
+    stylizer: "Stylizer", items: list["BatchItem"], options: argparse.Namespace, reports: FileReports
 ) -> None:
-    """Stylize still images, show the progress on standard error, and count the outcomes."""
+    """Stylize still images, show the progress on standard error, and report the outcomes."""
     from nst_fast.batch.folder import stylize_files
 
     outcomes = stylize_files(
@@ -147,11 +166,11 @@ def _stylize_photos(
         keep_existing=not options.overwrite,
         metadata=not options.no_metadata,
     )
-    _count(outcomes, len(items), "photos", counts)
+    _count(outcomes, len(items), "photos", reports)
 
 
 def _stylize_on_ray(
-    stylizer: "Stylizer", items: list["BatchItem"], options: argparse.Namespace, counts: Counter[str]
+    stylizer: "Stylizer", items: list["BatchItem"], options: argparse.Namespace, reports: FileReports
 ) -> None:
     """Stylize photos and films with the workers of a Ray cluster."""
     from nst_fast.batch.on_ray import WorkerSettings, stylize_on_ray
@@ -173,10 +192,10 @@ def _stylize_on_ray(
     )
     on_gpu = stylizer.device.startswith("cuda")
     outcomes = stylize_on_ray(items, settings, workers=options.workers or _RAY_WORKERS, gpus_per_worker=int(on_gpu))
-    _count(outcomes, len(items), "files", counts)
+    _count(outcomes, len(items), "files", reports)
 
 
-def _count(outcomes: "Generator[Outcome, None, None]", total: int, unit: str, counts: Counter[str]) -> None:
+def _count(outcomes: "Generator[Outcome, None, None]", total: int, unit: str, reports: FileReports) -> None:
     """Go through the outcomes, show the progress, and print what there is to say."""
     with contextlib.closing(outcomes):
         shown: Iterable[Outcome] = outcomes
@@ -186,15 +205,24 @@ def _count(outcomes: "Generator[Outcome, None, None]", total: int, unit: str, co
             # Disabled by None: a bar on a terminal, none in a log file.
             shown = tqdm(outcomes, total=total, unit=f" {unit}", dynamic_ncols=True, disable=None)
         for outcome in shown:
-            counts[outcome.status] += 1
+            failed = outcome.status == "failed"
+            reports.add(
+                outcome.item.target,
+                _STATUSES[outcome.status],
+                source=outcome.item.source,
+                error=outcome.message if failed else None,
+            )
             if outcome.message:
-                print_note(f"failed: {outcome.message}" if outcome.status == "failed" else outcome.message)
+                print_note(f"failed: {outcome.message}" if failed else outcome.message)
 
 
-def _summarize(plan: "BatchPlan", counts: Counter[str], seconds: float, how: str) -> str:
-    hint = " (they exist; --overwrite replaces them)" if plan.skipped else ""
+def _print_summary(reports: FileReports, started: float, how: str, output: "Path") -> None:
+    counts = reports.counts
+    hint = " (they exist; --overwrite replaces them)" if counts["skipped"] else ""
     taken = f", taken by other processes {counts['taken']}" if counts["taken"] else ""
-    return printable(
-        f"stylized {counts['stylized']}, skipped {len(plan.skipped)}{hint}{taken}, failed {counts['failed']} "
-        f"in {seconds:.1f} s with {how} -> {plan.output}"
+    print(
+        printable(
+            f"stylized {counts['written']}, skipped {counts['skipped']}{hint}{taken}, failed {counts['failed']} "
+            f"in {time.perf_counter() - started:.1f} s with {how} -> {output}"
+        )
     )

@@ -3,14 +3,14 @@
 import argparse
 import sys
 import time
-from collections import Counter
 
 from tqdm import tqdm
 
 from nst_fast.batch.folder import ends_the_job
 from nst_fast.batch.plan import BatchItem
+from nst_fast.cli.file_reports import FileReports
 from nst_fast.cli.terminal import print_note, printable
-from nst_fast.errors import ImageError, OutputError, SettingError
+from nst_fast.errors import ImageError, NstFastError, OutputError, SettingError
 from nst_fast.files.interruption import Interruption
 from nst_fast.files.names import find_free_name
 from nst_fast.films.estimate import LARGER_STROKES, estimate_film
@@ -69,9 +69,9 @@ def film_settings(options: argparse.Namespace) -> FilmSettings:
 
 
 def stylize_films(
-    stylizer: Stylizer, films: list[BatchItem], options: argparse.Namespace, counts: Counter[str]
+    stylizer: Stylizer, films: list[BatchItem], options: argparse.Namespace, reports: FileReports
 ) -> int | None:
-    """Stylize films one after the other, each with a progress bar, and count the outcomes.
+    """Stylize films one after the other, each with a progress bar, and report the outcomes.
 
     Returns:
         The signal that stopped it, or None.
@@ -83,13 +83,11 @@ def stylize_films(
                 _print_estimate(stylizer, film, options)
                 result = _stylize_film(stylizer, film, options, interruption)
         except (ImageError, SettingError) as error:
-            counts["failed"] += 1
-            print_note(f"failed: {error}" if str(film.source) in str(error) else f"failed: {film.source}: {error}")
+            _report_failure(film, error, reports)
         except OutputError as error:
             if ends_the_job(error):
                 raise
-            counts["failed"] += 1
-            print_note(f"failed: {film.source}: {error}")
+            _report_failure(film, error, reports)
         else:
             for remark in result.remarks:
                 print_note(remark)
@@ -97,11 +95,17 @@ def stylize_films(
                 holds = f"{result.path} holds the first {result.frames} frames; " if result.frames else ""
                 print_note(f"interrupted; {holds}run the same command again to resume")
                 return interruption.signal_number
-            counts[result.status] += 1
+            reports.add(result.path, "taken" if result.status == "taken" else "written", source=film.source)
         if interruption.signal_number is not None:  # too late for this film, so it goes for the next one
             print_note("interrupted; run the same command again to resume")
             return interruption.signal_number
     return None
+
+
+def _report_failure(film: BatchItem, error: NstFastError, reports: FileReports) -> None:
+    message = str(error) if str(film.source) in str(error) else f"{film.source}: {error}"
+    reports.add(film.target, "failed", source=film.source, error=message)
+    print_note(f"failed: {message}")
 
 
 def _stylize_film(
@@ -154,17 +158,17 @@ def _format_length(frames: int, seconds_for_each: float) -> str:
     return f"{format_seconds(max(1, round(frames * seconds_for_each)))} ({1 / seconds_for_each:.1f} frames/s)"
 
 
-def stylize_preview(stylizer: Stylizer, film: BatchItem, options: argparse.Namespace) -> int:
+def stylize_preview(stylizer: Stylizer, film: BatchItem, options: argparse.Namespace, reports: FileReports) -> None:
     """Stylize one frame to NAME.preview.png beside where the film would be; says how long the film would take."""
     picture = stylize_one_frame(stylizer, film.source, options.preview, size=options.size)
     # An older preview stays, for comparison, and so does a file of the user's with this name.
     stem = film.target.absolute().parent.name if is_sequence(film.target) else film.target.stem
     path = find_free_name(film.target.with_name(f"{stem}.preview.png"))
     write_picture(path, picture)
+    reports.add(path, "written", source=film.source)
     began = time.perf_counter()
     stylize_one_frame(stylizer, film.source, options.preview, size=options.size)
     seconds = time.perf_counter() - began
     count = probe_source(film.source).frame_count
     estimate = "" if count is None else f"; {count} frames take about {format_seconds(max(1, round(count * seconds)))}"
     print(printable(f"stylized one frame in {seconds:.2f} s{estimate} -> {path}"))
-    return 0

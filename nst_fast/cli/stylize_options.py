@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+from nst_fast.cli.file_reports import EXIT_STATUSES, JSON_HELP
 from nst_fast.cli.look_options import add_look_options, choose_look
 
 _EXAMPLES = """\
@@ -18,11 +19,14 @@ examples:
   nst-fast stylize film.mp4 --style wave --preview 0:12         one frame, to see what it will look like
   nst-fast stylize film.mp4 --style wave                        writes stylized/wave/film.mp4, with its sound
   nst-fast stylize frames/%05d.png --style wave                 numbered pictures as the frames of a film
+  nst-fast stylize - --style wave < photo.jpg > card.png        from a pipe into a pipe
 
 Run the same command again to resume: outputs that exist are skipped. Several processes may work on the same folder.
 If you stop a film with Ctrl-C, film.partial.mp4 holds what is finished. `nst-fast styles` lists the styles.
-Exit status: 0 everything is done, 1 some files failed, 2 nothing could be done.
 """
+
+# Standard input as the input, standard output as the output.
+PIPE = Path("-")
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
@@ -35,7 +39,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         SettingError: a look that is not allowed.
     """
     has_another_style = any(text.partition("=")[0] in ("--look", "--style-image") for text in arguments)
-    parser = _build_parser(style_required=not has_another_style)
+    parser = build_parser(style_required=not has_another_style)
     options = parser.parse_intermixed_args(_protect_file_names(arguments))
     style, options.look = choose_look(options)
     if options.style_image is not None:
@@ -47,14 +51,35 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     options.style = options.style or style
     if options.style is None:
         parser.error("the following arguments are required: --style (or --style-image)")
+    if PIPE in (*options.input, options.output):
+        _check_pipe(parser, options)
     return options
 
 
-def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
+def _check_pipe(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the process where a picture from or to a pipe cannot go with the other options."""
+    if len(options.input) > 1:
+        parser.error("a pipe holds one picture; give one input")
+    if writes_to_pipe(options) and options.json:
+        parser.error("--json and the picture cannot both go to standard output; give the picture a file with --output")
+    for name, needs in (("shard", "a folder"), ("preview", "a film"), ("save_style", "a file as input and output")):
+        if getattr(options, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} needs {needs}; leave it out, or - as the input and output")
+    if options.on != "here":
+        parser.error("a picture from or to a pipe is stylized here; leave out --on")
+
+
+def writes_to_pipe(options: argparse.Namespace) -> bool:
+    """Whether the picture goes to standard output."""
+    return options.output == PIPE or (options.output is None and options.input == [PIPE])
+
+
+def build_parser(*, style_required: bool = False) -> argparse.ArgumentParser:
+    """The command's arguments."""
     parser = argparse.ArgumentParser(
         prog="nst-fast stylize",
         description="Stylize photos and films. Each output has the width and height of its photo or film.",
-        epilog=_EXAMPLES,
+        epilog=f"{_EXAMPLES}\n{EXIT_STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -63,7 +88,8 @@ def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
         type=_path,
         nargs="+",
         metavar="INPUT",
-        help="photos, films, and folders, which are searched with everything below them",
+        help="photos, films, and folders, which are searched with everything below them; or - for a picture from "
+        "standard input",
     )
     parser.add_argument(
         "--style",
@@ -85,9 +111,11 @@ def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output",
+        "-o",
         type=_path,
         metavar="PATH",
-        help="a folder; or, for a single photo or film, a file, whose suffix sets the format (default: stylized/STYLE)",
+        help="a folder; or, for a single photo or film, a file, whose suffix sets the format; or - for one picture to "
+        "standard output (default: stylized/STYLE, for - as the input -)",
     )
     parser.add_argument(
         "--size",
@@ -100,7 +128,7 @@ def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
         "--format",
         metavar="FORMAT",
         help="png, jpg, webp, avif, tif, ... for all photos; mp4, mkv, webm or mov for all films (default: the format "
-        "of each input; a still gif becomes png)",
+        "of each input; a still gif becomes png, and so does what goes to standard output)",
     )
     parser.add_argument(
         "--quality",
@@ -115,6 +143,7 @@ def _build_parser(*, style_required: bool) -> argparse.ArgumentParser:
         action="store_true",
         help="leave out of photos how they were made (default: style and look, as --look takes them)",
     )
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     add_look_options(parser.add_argument_group("look"))
     _add_engine_options(parser.add_argument_group("how it runs"))
     _add_sharing_options(parser.add_argument_group("several computers"))
@@ -273,11 +302,11 @@ def _protect_file_names(arguments: list[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     before = ["./" + text if _is_dashed_file_name(text) else text for text in arguments[:end]]
     # argparse forgets the -- if inputs and options are intermixed.
-    return before + ["./" + text if text.startswith("-") else text for text in arguments[end + 1 :]]
+    after = ["./" + text if text.startswith("-") and text != "-" else text for text in arguments[end + 1 :]]
+    return before + after
 
 
 def _is_dashed_file_name(text: str) -> bool:
     if text.startswith("--"):
         return "." in text and os.path.lexists(text)
-    # The only option with a single dash is -h.
-    return text.startswith("-") and text != "-h" and ("." in text or os.path.lexists(text))
+    return text.startswith("-") and text not in ("-", "-h", "-o") and ("." in text or os.path.lexists(text))

@@ -36,8 +36,22 @@ def main(arguments: list[str]) -> int:
         return 0
     if not any(argument.partition("=")[0].lstrip("+~") == PRESET for argument in arguments):
         arguments = [*arguments, f"{PRESET}={training_settings.choose_preset()}"]
-    run_experiment("train", arguments, settings_class=TrainSettings, choices=CHOICES, experiment=run_training)
+    run_experiment(
+        "train",
+        arguments,
+        settings_class=TrainSettings,
+        choices=CHOICES,
+        experiment=run_training,
+        outputs=list_outputs,
+    )
     return 0
+
+
+def list_outputs(settings: TrainSettings, swept: Mapping[str, str]) -> list[Path]:
+    """The file that `run_training` writes, besides those that tell of the run."""
+    from nst_fast.training.result_file import ResultFile
+
+    return [ResultFile(_find_places(settings, swept)).path]
 
 
 def run_training(settings: TrainSettings, swept: Mapping[str, str]) -> None:

@@ -34,11 +34,25 @@ def open_style(text: str) -> Checkpoint:
     """
     if os.path.isfile(text) or not re.search(r":[^:,/\\]*(,|$)", text) or re.fullmatch(r"[A-Za-z]:\\.*", text):
         return _open_one(text)
+    return blend_checkpoints([(_open_part(name), share) for name, share in parse_blend(text)])
+
+
+def parse_blend(text: str) -> list[tuple[str, float]]:
+    """The parts of a blend such as `wave:0.6,starry_night:0.4`, each with its share.
+
+    Raises:
+        SettingError: a share that is not a positive number.
+    """
     parts = []
     for part in text.split(","):
         name, _, share = part.strip().rpartition(":")
-        parts.append((_open_part(name), _parse_share(share, part)))
-    return blend_checkpoints(parts)
+        parts.append((name, _parse_share(share, part)))
+    return parts
+
+
+def list_codes() -> list[str]:
+    """The shipped styles that have a code, see `load_code`."""
+    return list(_load_codes())
 
 
 def load_code(name: str) -> Checkpoint:

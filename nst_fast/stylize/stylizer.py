@@ -4,10 +4,13 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import numpy as np
+from PIL import Image
 
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.media.pictures import Picture, whiten_transparent
@@ -16,6 +19,7 @@ from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.stylize.engines.choice import build_engine, choose_engine
 from nst_fast.stylize.finishing import Finisher
+from nst_fast.stylize.images import open_image
 from nst_fast.stylize.look import Look
 from nst_fast.stylize.smoothing import FrameStylizer, check_pixels
 from nst_fast.stylize.styles import open_style
@@ -27,9 +31,13 @@ _log = logging.getLogger(__name__)
 _NEVER_TILED_PIXELS = 768 * 768
 TILES = ("auto", "always", "never")
 
+_Image = TypeVar("_Image")
+
 
 class Stylizer:
     """A trained network, ready to stylize on one device.
+
+        Stylizer("wave")("photo.jpg").save("card.png")
 
     All pixels are sRGB bytes: what comes from a file, a film or a camera goes to the engine as it is.
 
@@ -109,12 +117,57 @@ class Stylizer:
             self._engine.set_steering(self.checkpoint.steer(look.strength))
         self._look, self._finisher = look, finisher
 
+    def restyle(self, checkpoint: Checkpoint) -> None:
+        """Take another style of the same network from now on, which needs no preparation.
+
+        Raises:
+            SettingError: the two networks differ in more than their scales and shifts.
+        """
+        if checkpoint is self.checkpoint:
+            return
+        if not checkpoint.description.adjustable or checkpoint.shared_digest != self.checkpoint.shared_digest:
+            raise SettingError("the styles do not share their network; make a Stylizer for each")
+        self.checkpoint = checkpoint
+        self.style_name = str(checkpoint.info.style.get("name") or "style")
+        self._engine.set_steering(checkpoint.steer(self._look.strength))
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the network, the look and its mask, in hexadecimal: equal for two that stylize alike."""
         mask = b"" if self._look.mask is None else self._look.mask.read_bytes()
         look = str(dataclasses.replace(self._look, region=None)) if mask else str(self._look)
         return hashlib.sha256(f"{self.checkpoint.digest} {look} ".encode() + mask).hexdigest()
+
+    @overload
+    def __call__(self, image: str | os.PathLike[str] | Image.Image, *, size: int | None = None) -> Image.Image: ...
+    @overload
+    def __call__(self, image: _Image, *, size: int | None = None) -> _Image: ...
+    def __call__(self, image: Any, *, size: int | None = None) -> Any:
+        """Stylize an image, and give it back as it was given: in its kind, shape, number type and device.
+
+        Args:
+            image: a path, which gives a PIL image; a PIL image of any mode of 8 or 16 bits, which gives RGB, or RGBA
+                where it is transparent, turned upright and in sRGB as a file would be; a NumPy array (H, W, 3) or
+                (B, H, W, 3); a PyTorch tensor (3, H, W) or (B, 3, H, W); or a `Picture`. Arrays and tensors hold RGB:
+                uint8 in [0, 255], or floats in [0, 1], which are rounded to 255 levels. Gradients do not pass.
+            size: long side in pixels at which the network works, see `stylize_picture`. None: the image's own.
+
+        Raises:
+            ImageError: a file that cannot be read, or an image that does not fit into memory.
+            SettingError: another kind, shape, type or range; or `size` is less than 1.
+        """
+        opened, give_back = open_image(image)
+        if isinstance(opened, Picture):
+            return give_back(self.stylize_picture(opened, size=size))
+        if size is None:
+            return give_back(self.stylize_pixels(opened))
+        return give_back(np.stack([self.stylize_picture(Picture(rgb), size=size).rgb for rgb in opened]))
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the style, its knobs, and the sample photo in it."""
+        from nst_fast.stylize.notebook_view import show_stylizer  # only notebooks need it
+
+        return show_stylizer(self)
 
     def describe(self) -> str:
         """The engine in a few words, such as `openvino on cpu in fp32, 2 threads`."""

@@ -1,7 +1,12 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from nst_fast.cli import export
 from nst_fast.errors import OutputError, SettingError
+from nst_fast.export import int8
+from nst_fast.export.onnx_file import load_onnx
 from nst_fast.losses.settings import LossSettings
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
@@ -31,12 +36,41 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
     assert lines[5] == f"on 6 other photos; total is content + {strength:g} * style + tone, smaller is better"
 
 
+def test_zero_padding_for_one_size(capsys, monkeypatch, photo_folder, painting):
+    """The file takes one image of that size, and the losses with reflection and with zeros stand side by side."""
+    monkeypatch.setattr(int8, "_SIZE", 64)  # of the photos that are measured, a matter of time only
+    arguments = ["--padding", "zero", "--size", "48x32", "--photos", str(photo_folder), "--style-image", str(painting)]
+    assert export.main(["x.safetensors", "--format", "onnx", *arguments, "--loss-network-weights", "random"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("x.onnx: 0.0") and lines[0].endswith("(1, 3, 32, 48) float32 in [0, 1]")
+    assert float(lines[1].removeprefix("largest difference from nst-fast stylize: ").split()[0]) <= 0.6
+    assert [line.split()[:2] for line in lines[2:5]] == [
+        ["style", "reflect"],
+        ["content", "reflect"],
+        ["total", "reflect"],
+    ]
+    assert lines[5].startswith("on 6 photos; total is content")
+    assert load_onnx(Path("x.onnx"))(np.zeros((1, 3, 32, 48), np.float32)).shape == (1, 3, 32, 48)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
-            ["--format", "onnx", "--size", "64x64"],
-            "--size is for --format coreml only, the others take images of any size; leave it out",
+            ["--format", "pt2", "--size", "64x64"],
+            "--size is for plain --format onnx and coreml, the others take any size; leave it out",
+        ),
+        (
+            ["--format", "pt2", "--padding", "zero"],
+            "--padding zero is for plain --format onnx and coreml; leave it out",
+        ),
+        (
+            ["--format", "onnx", "--padding", "zero", "--style-image", "a.jpg"],
+            "the losses are measured on photos; give a folder of them with --photos",
+        ),
+        (
+            ["--format", "onnx", "--size", "62x64"],
+            "size is 62x64; of a file for one size each side must be a multiple of 4 and at least 8 pixels",
         ),
         (
             ["--format", "coreml", "--pixels"],
@@ -49,7 +83,7 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
         ),
         (
             ["--format", "onnx", "--photos", "p"],
-            "--photos and --style-image are for --quantize only; leave them out or add --quantize int8",
+            "--photos and --style-image are for --quantize int8 and --padding zero; leave them out or add one of these",
         ),
     ],
 )
