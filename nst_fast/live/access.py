@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nst_fast.errors import SettingError
-from nst_fast.live.guard import PAGE_PATHS
+from nst_fast.live.guard import PAGES
 
 MIN_TOKEN_CHARACTERS = 12
 MAX_TOKEN_CHARACTERS = 200
@@ -58,7 +58,7 @@ class TokenGate:
             await self.app(scope, receive, send)
             return
         query = QueryParams(scope["query_string"])
-        opens_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGE_PATHS
+        opens_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGES
         if opens_page and "token" in query and self._is_token(query["token"]):
             await self._welcome(scope, query)(scope, receive, send)
             return
@@ -83,7 +83,7 @@ class TokenGate:
 
     def _welcome(self, scope: Scope, query: QueryParams) -> RedirectResponse:
         rest = urlencode([(key, value) for key, value in query.multi_items() if key != "token"])
-        response = RedirectResponse("/" + (f"?{rest}" if rest else ""), 303)
+        response = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303)
         response.set_cookie(
             self.cookie_name,
             self._cookie,

@@ -14,10 +14,12 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket
 
 from nst_fast.errors import NstFastError, SettingError
 from nst_fast.live import limits
+from nst_fast.live.connection_tasks import run_until_end, send
+from nst_fast.live.gallery import Style
 from nst_fast.live.sessions import Session
 from nst_fast.live.stylize_pool import StylizePool, check_frame_work, check_look
 from nst_fast.stylize.look import Look
@@ -26,7 +28,6 @@ from nst_fast.stylize.stylizer import Stylizer
 
 NUMBER_BYTES = 4
 MAX_SMOOTHING = 0.95
-CLOSED_IDLE = 4000
 
 StylizeFunction = Callable[[np.ndarray], np.ndarray]
 
@@ -102,6 +103,8 @@ class FrameSettings:
             if frames is None or stylizer is not used:
                 used, frames = stylizer, stylizer.for_frames(smoothing)
             stylizer.look = look  # other connections share it, and have looks of their own
+            if isinstance(style, Style):
+                style.last_frame = pixels, smoothing, look
             return frames.stylize_pixels(pixels)
 
         return stylize
@@ -111,26 +114,12 @@ async def serve_frames(websocket: WebSocket, pool: StylizePool, session: Session
     """Stylize for one connection until either side ends it."""
     await websocket.accept()
     latest, settings = LatestFrame(), FrameSettings(pool)
-    stylizing = asyncio.create_task(_stylize_latest(websocket, pool, session, latest))
-    receiving = asyncio.create_task(_receive(websocket, session, latest, settings))
-    ending = asyncio.create_task(session.wait_for_end())
-    tasks = (stylizing, receiving, ending)
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        if done == {ending}:
-            await websocket.close(CLOSED_IDLE, "idle; connect again to send frames")
-    except WebSocketDisconnect:
-        pass
-    except RuntimeError:
-        # Starlette raises it where one of the two tasks uses a connection that the other saw end.
-        if websocket.client_state == websocket.application_state == WebSocketState.CONNECTED:
-            raise
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await run_until_end(
+        websocket,
+        session,
+        _stylize_latest(websocket, pool, session, latest),
+        _receive(websocket, session, latest, settings),
+    )
 
 
 async def _receive(websocket: WebSocket, session: Session, latest: LatestFrame, settings: FrameSettings) -> None:
@@ -148,7 +137,7 @@ async def _receive(websocket: WebSocket, session: Session, latest: LatestFrame, 
             else:
                 raise SettingError(f"a frame is {NUMBER_BYTES} bytes of number and then a JPEG")
         except SettingError as error:
-            await _send(websocket, json.dumps({"error": str(error), "frame": None}))
+            await send(websocket, json.dumps({"error": str(error), "frame": None}))
 
 
 async def _stylize_latest(websocket: WebSocket, pool: StylizePool, session: Session, latest: LatestFrame) -> None:
@@ -164,14 +153,5 @@ async def _stylize_latest(websocket: WebSocket, pool: StylizePool, session: Sess
         finally:
             session.working = False
             session.touch()
-        await _send(websocket, answer)
+        await send(websocket, answer)
         session.touch()
-
-
-async def _send(websocket: WebSocket, answer: bytes | str) -> None:
-    """Waits while the other side does not read; `LimitedWebSocketProtocol` ends that.
-
-    Raises:
-        WebSocketDisconnect: the other side is gone.
-    """
-    await (websocket.send_text(answer) if isinstance(answer, str) else websocket.send_bytes(answer))

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nst_fast.errors import SettingError
 from nst_fast.media.pictures import Picture, decode_picture, encode_picture
-from nst_fast.networks.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from nst_fast.networks.checkpoint import Checkpoint, encode_checkpoint, load_base, load_checkpoint
 from nst_fast.networks.checkpoint_header import find_checkpoint, list_shipped_checkpoints, read_checkpoint_header
+from nst_fast.stylize.look import Look
+from nst_fast.stylize.styles import list_codes, load_code
 from nst_fast.stylize.stylizer import Stylizer
 
 SAMPLE = Path(__file__).parent / "page" / "sample.jpg"
@@ -25,8 +28,10 @@ class Style:
 
     Args:
         name: as the page and the API call it.
-        about: `title`, `artist`, `year`, where known; and `adjustable`, true, if it has the knob for its strength.
+        about: `title`, `artist`, `year`, where known; `adjustable`, true, if it has the knob for its strength; and
+            `blends`, true, if it can be part of a blend.
         load: gives the checkpoint; called often, so it should remember it.
+        load_code: gives the base network in this style, for blends. None: `load` does, if `blends` is true.
         on_open: called with the style after a stylizer was made, in that thread. None: nobody wants to know.
         options: of `Stylizer`, such as `device`.
 
@@ -35,6 +40,9 @@ class Style:
 
     Attributes:
         last_used: when its network was last asked for by more than its thumbnail, by `time.monotonic`.
+        version: how often `exchange` was called.
+        last_frame: the frame that was stylized last, (H, W, 3), uint8, with its smoothing and look. None: there is
+            none. `exchange` prepares for frames like it.
     """
 
     def __init__(
@@ -43,18 +51,23 @@ class Style:
         about: dict[str, Any],
         load: Callable[[], Checkpoint],
         *,
+        load_code: Callable[[], Checkpoint] | None = None,
         on_open: Callable[["Style"], None] | None = None,
         **options: Any,
     ) -> None:
         self.name = name
         self.about = about
         self.last_used = time.monotonic()
+        self.version = 0
+        self.last_frame: tuple[np.ndarray, float, Look] | None = None
         self._load = load
+        self._load_code = load_code
         self._on_open = on_open
         self._options = options
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._checkpoint: Checkpoint | None = None
+        self._restyle_to: Checkpoint | None = None  # for the thread of frames, whose stylizer it is
         self._made: dict[str, Any] = {}
 
     @property
@@ -62,6 +75,22 @@ class Style:
         """Stylizes frames and the thumbnail."""
         self.last_used = time.monotonic()
         return self._open_stylizer()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The network."""
+        return self._load()
+
+    @property
+    def code(self) -> Checkpoint:
+        """The base network in this style, for blends.
+
+        Raises:
+            SettingError: there is none.
+        """
+        if not self.about.get("blends"):
+            raise SettingError(f"style {self.name[:80]!r} cannot be blended: it does not share the base network")
+        return self._load() if self._load_code is None else self._load_code()
 
     def picture_stylizer(self, *, tiled: bool) -> Stylizer:
         """Stylizes whole pictures: in tiles, or in one piece."""
@@ -85,10 +114,8 @@ class Style:
 
     @property
     def file(self) -> bytes:
-        """A checkpoint file of a few kB; only for a style of the base network."""
-        return self._make_once(
-            "file", lambda checkpoint: encode_checkpoint(checkpoint, dtype="fp16", without_shared=True)
-        )
+        """A checkpoint file: of a few kB for a style of the base network."""
+        return self._make_once("file", _encode_file)
 
     def make_sibling(
         self,
@@ -100,6 +127,30 @@ class Style:
         """Another style, whose stylizers have the same options."""
         return Style(name, about, lambda: checkpoint, on_open=on_open, **self._options)
 
+    def exchange(self, checkpoint: Checkpoint) -> None:
+        """Stylize with another network from the next frame on.
+
+        What stylizes frames is prepared in the thread of the caller, so that frames do not wait for it: an engine takes
+        up to a second to prepare, and another one for the first two frames of a size.
+        """
+        with self._lock:
+            current, frame = self._made.get("stylizer"), self.last_frame
+        shares = current is not None and current.checkpoint.shared_digest == checkpoint.shared_digest
+        if current is not None and not shares:
+            current = self._open(checkpoint)
+            if frame is not None:
+                pixels, smoothing, look = frame
+                current.look = look
+                frames = current.for_frames(smoothing)
+                for _ in range(2):
+                    frames.stylize_pixels(pixels)
+        with self._lock:
+            self._load = lambda: checkpoint
+            self._checkpoint, self._locks = checkpoint, {}
+            self._restyle_to = checkpoint if shares else None
+            self.version += 1
+            self._made = {} if current is None else {"stylizer": current}
+
     def close(self) -> None:
         """Forget the stylizers, which take most of the memory. They are made again on their next use."""
         with self._lock:
@@ -107,7 +158,13 @@ class Style:
             self._locks = {}
 
     def _open_stylizer(self) -> Stylizer:
-        return self._make_once("stylizer", self._open)
+        stylizer = self._make_once("stylizer", self._open)
+        with self._lock:
+            wanted, self._restyle_to = self._restyle_to, None
+            is_current = self._made.get("stylizer") is stylizer
+        if wanted is not None and is_current:
+            stylizer.restyle(wanted)
+        return stylizer
 
     def _open(self, checkpoint: Checkpoint, **options: Any) -> Stylizer:
         stylizer = Stylizer(checkpoint, **options, **self._options)
@@ -126,6 +183,11 @@ class Style:
             if what not in made:
                 made[what] = make(checkpoint)
             return made[what]
+
+
+def _encode_file(checkpoint: Checkpoint) -> bytes:
+    shares = checkpoint.shared_digest == load_base().shared_digest
+    return encode_checkpoint(checkpoint, dtype="fp16", without_shared=shares)
 
 
 def _build_onnx(checkpoint: Checkpoint) -> bytes:
@@ -147,6 +209,7 @@ def list_styles(given: Iterable[str], **options: Any) -> dict[str, Style]:
     files = {find_checkpoint(name).resolve(): Path(name).stem for name in given}
     for name, path in list_shipped_checkpoints().items():
         files.setdefault(path.resolve(), name)
+    shipped, codes = {path.resolve() for path in list_shipped_checkpoints().values()}, list_codes()
     styles: dict[str, Style] = {}
     for path, fallback in files.items():
         header = read_checkpoint_header(path)
@@ -155,7 +218,11 @@ def list_styles(given: Iterable[str], **options: Any) -> dict[str, Style]:
         about = {key: about[key] for key in ("title", "artist", "year") if about.get(key) is not None}
         if header["network"].get("adjustable"):
             about["adjustable"] = True
-        styles[name] = Style(name, about, _remembered(path), **options)
+        has_code = path in shipped and path.stem in codes
+        if has_code or "base" in header:
+            about["blends"] = True
+        code = functools.partial(load_code, path.stem) if has_code and "base" not in header else None
+        styles[name] = Style(name, about, _remembered(path), load_code=code, **options)
     return styles
 
 

@@ -17,10 +17,13 @@ from nst_fast.live.connections import client_of_scope
 from nst_fast.live.uploads import Uploads, too_large
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
-PAGE_PATHS = ("/", "/index.html")
+# The pages by their addresses; links from other sites lead to the main one only.
+PAGES = {"/": "index.html", "/index.html": "index.html", "/obs": "obs.html"}
+LINKED_PATHS = ("/", "/index.html")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
-    "style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
+    "style-src 'self'; img-src 'self' blob:; manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; "
+    "form-action 'none'"
 )
 HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY + "; frame-ancestors 'none'",
@@ -121,7 +124,7 @@ def _follows_link(scope: Scope, headers: Headers) -> bool:
     return (
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
-        and scope["path"] in PAGE_PATHS
+        and scope["path"] in LINKED_PATHS
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterable
 
+import numpy as np
+
 from nst_fast.live import limits
 from nst_fast.live.gallery import Style, find_free_name
 from nst_fast.live.stylize_pool import BusyError
@@ -19,6 +21,9 @@ class MadeStyles:
 
     Args:
         styles: name -> style, of the server; the first one's options are those of all that are made.
+
+    Attributes:
+        pinned: the name of a style that makes room for no other. None: there is none.
     """
 
     def __init__(self, styles: dict[str, Style]) -> None:
@@ -26,18 +31,29 @@ class MadeStyles:
         self._first = next(iter(styles.values()))
         self._makers: dict[str, str] = {}  # name -> client
         self._taken = set(styles)
+        self._images: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self._open: set[Style] = set()
+        self.pinned: str | None = None
 
     def __contains__(self, name: object) -> bool:
         """Whether this is the name of a style that was made from an image, and is still there."""
         return name in self._makers
 
-    def add(self, checkpoint: Checkpoint, client: str) -> Style:
+    def image_of(self, name: str) -> np.ndarray:
+        """The style image of a style in here, see `add`."""
+        return self._images[name]
+
+    def add(self, checkpoint: Checkpoint, style_image: np.ndarray, client: str) -> Style:
         """A new style among those of the server; beyond the limits another one makes room.
 
         Its name is that of the checkpoint, with a number if it is taken. A name is not used twice, even after its style
         is gone: a page that still shows the old one must not get the new one.
+
+        Args:
+            checkpoint: the base network in this style.
+            style_image: (H, W, 3), uint8, as `prepare_style_image` gives it; kept in memory, to refine the style.
+            client: who makes it.
 
         Raises:
             BusyError: all that could make room are in use.
@@ -46,8 +62,9 @@ class MadeStyles:
         name = find_free_name(clean_name(str(checkpoint.info.style.get("name", ""))), self._taken)
         info = dataclasses.replace(checkpoint.info, style={"name": name})
         checkpoint = dataclasses.replace(checkpoint, info=info)
-        style = self._first.make_sibling(name, {"adjustable": True}, checkpoint, self._note_open)
+        style = self._first.make_sibling(name, {"adjustable": True, "blends": True}, checkpoint, self._note_open)
         self._styles[name] = style
+        self._images[name] = style_image
         self._makers[name] = client
         self._taken.add(name)
         return style
@@ -60,7 +77,7 @@ class MadeStyles:
             victim = self._longest_unused(self._makers)
         else:
             return
-        del self._makers[victim]
+        del self._makers[victim], self._images[victim]
         style = self._styles.pop(victim)
         with self._lock:
             self._open.discard(style)
@@ -77,8 +94,9 @@ class MadeStyles:
         victim.close()
 
     def _longest_unused(self, names: Iterable[str]) -> str:
-        oldest = min(names, key=lambda name: self._styles[name].last_used)
-        if time.monotonic() - self._styles[oldest].last_used < limits.MADE_STYLE_BUSY_SECONDS:
+        names = [name for name in names if name != self.pinned]
+        oldest = min(names, key=lambda name: self._styles[name].last_used, default=None)
+        if oldest is None or time.monotonic() - self._styles[oldest].last_used < limits.MADE_STYLE_BUSY_SECONDS:
             raise BusyError("too many styles made from images are in use; try again in a moment")
         return oldest
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,14 +17,18 @@ from starlette.websockets import WebSocket
 
 from nst_fast.errors import ImageError, NstFastError, SettingError
 from nst_fast.live.access import TokenGate
+from nst_fast.live.blends import Blend
 from nst_fast.live.connections import client_of_scope
 from nst_fast.live.frames import serve_frames
 from nst_fast.live.gallery import Style
-from nst_fast.live.guard import LOCAL_NAMES, Guard
+from nst_fast.live.guard import LOCAL_NAMES, PAGES, Guard
 from nst_fast.live.lanes import StoppingError
 from nst_fast.live.made_styles import MadeStyles
+from nst_fast.live.refinement_api import RefinementApi
+from nst_fast.live.refiner import Refiner
 from nst_fast.live.sessions import Sessions
 from nst_fast.live.static_files import MEDIA_TYPES, StaticFile, read_page
+from nst_fast.live.streaming import Streaming, StreamOptions
 from nst_fast.live.stylize_pool import BusyError, StylizePool
 from nst_fast.live.training_view import TrainingView
 from nst_fast.live.web_runtime import VERSION, find_runtime
@@ -43,6 +48,8 @@ def build_app(
     any_address: bool = False,
     token: str | None = None,
     training: TrainingView | None = None,
+    photos: Path | None = None,
+    stream: StreamOptions | None = None,
 ) -> Starlette:
     """The whole server as an ASGI application; `app.state.pool` does its work, and is stopped with it.
 
@@ -51,16 +58,23 @@ def build_app(
         port, names, any_address: by which the server may be called, see `Guard`.
         token: that everyone must know, see `TokenGate`. None: there is none.
         training: the training that the page shows. None: there is none.
+        photos: a folder of photos to refine styles with. None: there is none.
+        stream: the camera and the virtual camera of the server. None: it has neither.
     """
     pool = StylizePool(dict(styles))
-    server = _Server(pool, read_page(), training)
+    sessions = Sessions()
+    streaming = Streaming(stream or StreamOptions(), pool, sessions)
+    server = _Server(pool, read_page(), training, sessions, streaming.camera)
+    refiner = Refiner(server.made, photos)
 
     @contextlib.asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
         try:
-            yield
+            async with streaming.running():
+                yield
         finally:
             pool.stop()
+            refiner.close()
 
     routes = [
         Route("/api/styles", server.list_styles),
@@ -71,6 +85,8 @@ def build_app(
         Route(f"/runtime/{VERSION}/{{name}}", server.read_runtime),
         Route("/api/stylize", server.stylize, methods=["POST"]),
         WebSocketRoute("/api/frames", server.stylize_frames),
+        *RefinementApi(refiner, pool.styles).routes,
+        *streaming.routes,
         Route("/api/training", server.read_training),
         Route("/api/training/strip.jpg", server.read_strip),
         Route("/{name:path}", server.read_file),
@@ -87,17 +103,26 @@ def build_app(
 class _Server:
     """What the addresses answer."""
 
-    def __init__(self, pool: StylizePool, files: Mapping[str, StaticFile], training: TrainingView | None) -> None:
+    def __init__(
+        self,
+        pool: StylizePool,
+        files: Mapping[str, StaticFile],
+        training: TrainingView | None,
+        sessions: Sessions,
+        camera: str | None,
+    ) -> None:
         self.training = training
         self.pool = pool
         self.made = MadeStyles(pool.styles)
         self.files = files
         self.runtime = find_runtime()
-        self.sessions = Sessions()
+        self.sessions = sessions
+        self.camera = camera
 
     async def read_file(self, request: Request) -> Response:
         """A file of the page: out of memory, by its exact name."""
-        file = self.files.get(request.path_params["name"] or "index.html")
+        name: str = request.path_params["name"]
+        file = self.files.get(PAGES.get("/" + name) or name)
         if file is None:
             raise HTTPException(404, "there is nothing at this address")
         headers = {"cache-control": "no-cache", "etag": file.etag}
@@ -109,7 +134,8 @@ class _Server:
         """Every style with its description and the addresses of its files."""
         styles = [self._describe(style) for style in self.pool.styles.values()]
         runtime = f"runtime/{VERSION}/" if self.runtime else None
-        return JSONResponse({"styles": styles, "runtime": runtime, "training": self.training is not None})
+        offer = {"styles": styles, "runtime": runtime, "training": self.training is not None, "camera": self.camera}
+        return JSONResponse(offer)
 
     async def make_style(self, request: Request) -> Response:
         """A new style, read off an image: the body, or its multipart field `image`."""
@@ -117,13 +143,13 @@ class _Server:
         data = await _read_image(request)
         client = client_of_scope(request.scope)
         name = request.query_params.get("name", "")
-        checkpoint = await self.pool.predict_style(data, name, client, request.is_disconnected)
-        return JSONResponse(self._describe(self.made.add(checkpoint, client)), 201)
+        checkpoint, style_image = await self.pool.predict_style(data, name, client, request.is_disconnected)
+        return JSONResponse(self._describe(self.made.add(checkpoint, style_image, client)), 201)
 
     async def read_style_file(self, request: Request) -> Response:
         """The checkpoint of a style that was made from an image."""
         style = self._find_style(request.path_params["name"])
-        if style.name not in self.made:
+        if style.name not in self.made or isinstance(style, Blend):
             raise HTTPException(404, f"style {style.name!r} was not made from an image here, so there is no file of it")
         data = await self.pool.run(lambda: style.file, client_of_scope(request.scope))
         return Response(data, media_type="application/octet-stream")
@@ -192,12 +218,13 @@ class _Server:
     def _describe(self, style: Style) -> dict[str, Any]:
         """What is known of a style, and the addresses of its files."""
         address = f"api/styles/{quote(style.name, safe='')}"
-        files = {"thumbnail": address + "/thumbnail.jpg", "network": address + "/network.onnx"}
+        version = f"?version={style.version}" if style.version else ""  # so that browsers fetch them again
+        files = {"thumbnail": f"{address}/thumbnail.jpg{version}", "network": f"{address}/network.onnx{version}"}
         if style.name in self.made:
             files["file"] = address + ".safetensors"
         return {"name": style.name, **style.about, **files}
 
-    def _find_style(self, name: str) -> Style:
+    def _find_style(self, name: str) -> Style | Blend:
         try:
             return self.pool.find_style(name)
         except SettingError as error:

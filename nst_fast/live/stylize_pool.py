@@ -11,6 +11,7 @@ import numpy as np
 
 from nst_fast.errors import ImageError, SettingError, nearest_name
 from nst_fast.live import limits
+from nst_fast.live.blends import Blend, Blends
 from nst_fast.live.decoder import DecoderPool
 from nst_fast.live.gallery import Style, encode_jpeg
 from nst_fast.live.lanes import Lane
@@ -42,6 +43,7 @@ class StylizePool:
 
     def __init__(self, styles: dict[str, Style]) -> None:
         self.styles = styles
+        self._blends = Blends(styles)
         self._frames = Lane("live-frames")
         self._frame_codec = Lane("live-frame-codec", threads=2)
         self._pictures = Lane("live-pictures")
@@ -64,8 +66,14 @@ class StylizePool:
         """Whether the threads have ended after `stop`; a network's call cannot be interrupted."""
         return all(lane.wait(seconds) for lane in self._lanes)
 
-    def find_style(self, name: str) -> Style:
-        """Raises: SettingError, if there is no style of this name."""
+    def find_style(self, name: str) -> Style | Blend:
+        """The style of this name, or a blend such as `wave:0.6,udnie:0.4`.
+
+        Raises:
+            SettingError: there is no such style, or it cannot be blended.
+        """
+        if name not in self.styles and ":" in name:
+            return self._blends.find(name)
         if name not in self.styles:
             allowed = list(self.styles)
             raise SettingError(
@@ -94,7 +102,7 @@ class StylizePool:
     async def stylize_picture(
         self,
         data: bytes,
-        style: Style,
+        style: Style | Blend,
         size: int | None,
         look: Look,
         image_format: str | None,
@@ -126,22 +134,29 @@ class StylizePool:
 
     async def predict_style(
         self, data: bytes, name: str, client: str, is_gone: Callable[[], Awaitable[bool]]
-    ) -> Checkpoint:
-        """A network in the style of an image, see `nst_fast.stylize.style_image.predict_style`.
+    ) -> tuple[Checkpoint, np.ndarray]:
+        """A network in the style of an image, and the image, see `nst_fast.stylize.style_image`.
 
         Args:
             data: the bytes of a picture file.
             name: of the style.
             is_gone: whether nobody waits for the result any more.
 
+        Returns:
+            The network, and the image as it was measured, (H, W, 3), uint8.
+
         Raises:
             BusyError: too many pictures are waiting.
             ImageError: no picture, damaged, or too large.
         """
-        from nst_fast.stylize.style_image import predict_style  # with ONNX Runtime
+        from nst_fast.stylize.style_image import predict_style, prepare_style_image  # with ONNX Runtime
+
+        def predict(picture: Picture) -> tuple[Checkpoint, np.ndarray]:
+            rgb = prepare_style_image(picture)
+            return predict_style(Picture(rgb), name=name), rgb
 
         async with self._decoded(data, client, is_gone) as picture:
-            return await self._pictures.run(lambda: predict_style(picture, name=name), client)
+            return await self._pictures.run(lambda: predict(picture), client)
 
     @contextlib.asynccontextmanager
     async def _decoded(
@@ -221,7 +236,7 @@ def _network_size(picture: Picture, size: int | None, look: Look) -> tuple[int, 
     return round(height / look.stroke_size), round(width / look.stroke_size)
 
 
-def stylize_whole(style: Style, picture: Picture, size: int | None, look: Look) -> Picture:
+def stylize_whole(style: Style | Blend, picture: Picture, size: int | None, look: Look) -> Picture:
     """The picture in this style; in tiles where it is large, which bounds the memory."""
     height, width = _network_size(picture, size, look)
     stylizer = style.picture_stylizer(tiled=height * width > limits.TILED_PIXELS)

@@ -1,12 +1,15 @@
 """A live page of two tiny untrained styles, in this process or on a real port."""
 
+import contextlib
 import functools
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from live_browser import PHOTOS, build_style, launch
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -81,3 +84,45 @@ def encode() -> Callable[..., bytes]:
 def decode() -> Callable[[bytes], np.ndarray]:
     """Gives the pixels in the bytes of a file, shape (height, width, 3), uint8."""
     return lambda data: np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    """The driver of browsers."""
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """A film for the camera: the view wanders over a photo."""
+    photo = Image.open(PHOTOS / "astronaut.jpg").convert("RGB").resize((900, 900), Image.Resampling.LANCZOS)
+    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    with path.open("wb") as file:
+        for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
+            left, top = 80 + 50 * np.cos(angle), 30 + 30 * np.sin(angle)
+            photo.crop((round(left), round(top), round(left) + 640, round(top) + 360)).save(file, "JPEG", quality=92)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, clip):
+    """A browser with a camera."""
+    flags = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
+    with contextlib.closing(launch(playwright, *flags)) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def tiny_styles() -> dict[str, Style]:
+    """Three styles that differ; the last one has the strength knob."""
+    styles = {name: build_style(name, seed) for seed, name in enumerate(("first", "second"))}
+    return {**styles, "third": build_style("third", 2, adjustable=True)}
+
+
+@pytest.fixture(scope="module")
+def tiny_address(tiny_styles):
+    """The address of a server with these styles."""
+    listener = open_listener("127.0.0.1", 0)
+    with running_in_thread(build_app(tiny_styles, port=listener.getsockname()[1]), listener):
+        yield address_of(listener)

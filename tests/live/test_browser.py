@@ -3,189 +3,49 @@
 Set NST_FAST_WRITE_PICTURES=1 to have the README's picture of the page written again.
 """
 
-import base64
 import contextlib
 import functools
-import io
 import json
 import os
-import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
-import torch
+from live_browser import (
+    BROWSER_MARKS,
+    PHOTOS,
+    PROJECT,
+    check_image,
+    count_of,
+    drop_file,
+    launch,
+    move,
+    needs_runtime,
+    open_page,
+    pixels_of,
+    state_of,
+    wait_for_images,
+    wait_for_still,
+    wait_until,
+)
 from PIL import Image
 
-from nst_fast.live import limits
-from nst_fast.live.gallery import Style, list_styles
+from nst_fast.live import limits, refinement
+from nst_fast.live.gallery import list_styles
 from nst_fast.live.running import address_of, open_listener, running_in_thread
 from nst_fast.live.server import build_app
 from nst_fast.live.site import export_site
 from nst_fast.live.stylize_pool import StylizePool
-from nst_fast.live.web_runtime import find_runtime
 from nst_fast.media.pictures import Picture
-from nst_fast.networks.checkpoint import Checkpoint, load_checkpoint
-from nst_fast.networks.torch_network import build_network, checkpoint_from_network
-from nst_fast.stylize.look import Look
-from nst_fast.stylize.stylizer import Stylizer
+from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo, load_base, load_checkpoint, save_checkpoint
+from nst_fast.stylize.style_image import predict_style
+from nst_fast.stylize.styles import open_style
 
-CHROMIUM = os.environ.get("NST_FAST_CHROMIUM") or shutil.which("chromium")
-PROJECT = Path(__file__).resolve().parents[2]
-PHOTOS = PROJECT / "docs" / "examples" / "photos"
-SECONDS = 180.0  # that a busy computer may take for one step
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; Debian: apt-get install chromium"),
-]
-needs_runtime = pytest.mark.skipif(not find_runtime(), reason="needs nst-fast live --fetch-runtime, once")
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    """The driver of browsers."""
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        yield playwright
-
-
-def launch(playwright, *flags: str):
-    """A headless Chromium."""
-    # Without a sandbox, since containers often run as root; the pages are our own.
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    """A film for the camera: the view wanders over a photo."""
-    photo = Image.open(PHOTOS / "astronaut.jpg").convert("RGB").resize((900, 900), Image.Resampling.LANCZOS)
-    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    with path.open("wb") as file:
-        for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
-            left, top = 80 + 50 * np.cos(angle), 30 + 30 * np.sin(angle)
-            photo.crop((round(left), round(top), round(left) + 640, round(top) + 360)).save(file, "JPEG", quality=92)
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(playwright, clip):
-    """A browser with a camera."""
-    flags = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
-    with contextlib.closing(launch(playwright, *flags)) as browser:
-        yield browser
-
-
-def build_style(name: str, seed: int, *, adjustable: bool = False) -> Style:
-    """A tiny network, quick enough for a browser on a busy computer."""
-
-    @functools.cache
-    def load() -> Checkpoint:
-        torch.manual_seed(seed)
-        network = build_network("realtime", width=4, **({"adjustable": True} if adjustable else {}))
-        if adjustable:
-            with torch.no_grad():
-                network.steering += 0.3 * torch.randn_like(network.steering)
-        return checkpoint_from_network(network)
-
-    return Style(name, {"adjustable": True} if adjustable else {}, load, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def tiny_styles() -> dict[str, Style]:
-    """Three styles that differ; the last one has the strength knob."""
-    styles = {name: build_style(name, seed) for seed, name in enumerate(("first", "second"))}
-    return {**styles, "third": build_style("third", 2, adjustable=True)}
-
-
-@pytest.fixture(scope="module")
-def tiny_address(tiny_styles):
-    """The address of a server with these styles."""
-    listener = open_listener("127.0.0.1", 0)
-    with running_in_thread(build_app(tiny_styles, port=listener.getsockname()[1]), listener):
-        yield address_of(listener)
-
-
-def wait_until(page, expression: str, seconds: float = SECONDS):
-    """The value of an expression, once it is true (`wait_for_function` needs eval, which the page forbids)."""
-    deadline = time.monotonic() + seconds
-    while not (value := page.evaluate(expression)):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {expression}; state: {state_of(page)}"
-        page.wait_for_timeout(100)
-    return value
-
-
-def state_of(page) -> list[str]:
-    """What the page says."""
-    return page.evaluate("[...document.querySelectorAll('#state, #notice:not([hidden])')].map(e => e.innerText)")
-
-
-def count_of(page) -> int:
-    """How many stylized images were shown so far."""
-    return page.evaluate("Number(document.querySelector('#after').dataset.count || 0)")
-
-
-def wait_for_images(page, more: int = 2) -> None:
-    """Until so many more were shown."""
-    goal = count_of(page) + more
-    wait_until(page, f"Number(document.querySelector('#after').dataset.count || 0) >= {goal}")
-
-
-def pixels_of(page, canvas: str) -> np.ndarray:
-    """What a canvas shows, shape (height, width, 3), uint8."""
-    address = page.evaluate(f"document.querySelector('{canvas}').toDataURL('image/png')")
-    return np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
-
-
-def drop_file(page, path: Path, media_type: str, *, onto: str = "#frame", pasted: bool = False) -> None:
-    """As if dropped onto an element with the mouse, or pasted while it has the focus."""
-    data = base64.b64encode(path.read_bytes()).decode()
-    page.evaluate(
-        """([data, name, type, onto, pasted]) => {
-            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], name, {type}));
-            const options = {bubbles: true, cancelable: true};
-            document.querySelector(onto).dispatchEvent(
-                pasted
-                    ? new ClipboardEvent("paste", {...options, clipboardData: transfer})
-                    : new DragEvent("drop", {...options, dataTransfer: transfer}));
-        }""",
-        [data, path.name, media_type, onto, pasted],
-    )
-
-
-@contextlib.contextmanager
-def open_page(browser, address: str, *, camera: bool = True, size: str = "256", quiet: bool = True, **options):
-    """The page at a small size, not mirrored; fails if it reports an error or asks another server."""
-    storage = {"size": size, "mirror": "false", "backend": options.pop("backend", "server")}
-    context = browser.new_context(permissions=["camera"] if camera else [], **options)
-    script = "".join(f"localStorage.setItem('nst-fast {key}', '{value}');" for key, value in storage.items())
-    context.add_init_script(f"try {{ {script} }} catch {{}}")
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    try:
-        page.goto(address)
-        yield page
-        assert not quiet or troubles == []
-        base = address.partition("?")[0]
-        assert [url for url in asked if not url.startswith((base, "blob:", "data:"))] == []
-    finally:
-        context.close()
-
-
-def check_image(page, style: Style, tolerance: float, look: str = "") -> None:
-    """The stylized canvas is what the network makes of the canvas beside it, and is not that one."""
-    before, after = (pixels_of(page, canvas).astype(int) for canvas in ("#before", "#after"))
-    stylizer = Stylizer(style.stylizer.checkpoint, device="cpu", look=Look.parse(look))
-    expected = stylizer.stylize_pixels(before.astype(np.uint8))
-    assert np.abs(after - expected).mean() < tolerance, look
-    assert np.abs(after - before).mean() > (1 if "region" in look else 10)
+pytestmark = BROWSER_MARKS
 
 
 def test_the_camera_is_stylized(browser, tiny_address, tiny_styles):
@@ -211,18 +71,6 @@ def test_the_camera_is_stylized(browser, tiny_address, tiny_styles):
         page.keyboard.press(" ")
         wait_for_images(page, 3)
         assert "frames/s" in wait_until(page, "document.querySelector('#figures:not([hidden])')?.textContent")
-
-
-def wait_for_still(page) -> None:
-    """Waits for what was under way when the page was frozen: until nothing has changed for a while."""
-    shown = pixels_of(page, "#after")
-    for _ in range(20):
-        page.wait_for_timeout(1500)
-        now = pixels_of(page, "#after")
-        if np.array_equal(now, shown):
-            return
-        shown = now
-    raise AssertionError("the image goes on changing")
 
 
 def test_images_and_clips_are_saved(browser, tiny_address, tmp_path, tiny_styles):
@@ -313,8 +161,8 @@ def test_the_size_follows_the_pace(browser, tiny_address):
     with open_page(browser, tiny_address, camera=False) as page:
         assert page.evaluate(simulate, 10) == [640, 800, 960]
         assert page.evaluate(simulate, 100) == [640]
-        assert page.evaluate(simulate, 400) == [640, 480, 384, 320]
-        assert page.evaluate(simulate, 5000)[-1] == 256
+        assert page.evaluate(simulate, 400) == [640, 320]
+        assert page.evaluate(simulate, 5000) == [640, 192]
 
 
 def test_a_refused_camera_is_explained(browser, tiny_address):
@@ -510,19 +358,6 @@ def test_the_exported_site_works_without_a_server(browser, tiny_styles, tmp_path
         server.shutdown()
 
 
-def move(page, name: str, value: str) -> None:
-    """Set a knob as its user would, and wait for the next image."""
-    shown = count_of(page)
-    if name == "region":
-        page.locator(f"#region input[value='{value}']").check(force=True)
-    elif name == "keep_color":
-        page.locator("#keep_color").select_option(value)
-    else:
-        page.locator(f"#{name}").fill(value)
-    wait_until(page, f"Number(document.querySelector('#after').dataset.count) > {shown}")
-    page.wait_for_timeout(500)
-
-
 @pytest.mark.parametrize(("backend", "tolerance"), [("server", 6), pytest.param("browser", 1.5, marks=needs_runtime)])
 def test_knobs_change_the_next_image(browser, tiny_address, tiny_styles, tmp_path, backend, tolerance):
     """Each knob, moved alone and then together, gives what the command gives, and the page's address says so."""
@@ -598,6 +433,138 @@ def test_an_image_becomes_the_style(browser, tiny_styles, tmp_path, backend, tol
         assert "is not a picture that can be read" in page.get_by_role("alert").inner_text()
         drop_file(page, tmp_path / "pasted.png", "image/png", onto="#frame", pasted=True)
         wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
+
+
+@pytest.fixture
+def refined(tmp_path, monkeypatch) -> Path:
+    """A checkpoint that a stub in place of the training gives at its first step; then the stub waits."""
+    base, random = load_base(), np.random.default_rng(0)
+    weights = {
+        name: weight * random.uniform(0.8, 1.2, weight.shape).astype(np.float32)
+        for name, weight in base.weights.items()
+    }
+    path = tmp_path / "refined.safetensors"
+    save_checkpoint(path, Checkpoint(base.description, weights, CheckpointInfo(style={"name": "mine"})), dtype="fp32")
+    code = f"""if True:
+        import json, os, shutil, sys
+        folder = json.loads(sys.stdin.readline())["folder"]
+        shutil.copy({str(path)!r}, os.path.join(folder, "network.safetensors"))
+        for step in (1, 2, 3):
+            terms = {{"total": 9 / step, "style": 0.5 / step, "content": 0.1 * step}}
+            print(json.dumps(dict(step=step, steps=160, seconds_left=90, terms=terms, network=step == 1)), flush=True)
+        sys.stdin.read()
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    monkeypatch.setattr(refinement, "_start_process", lambda: subprocess.Popen([sys.executable, "-c", code], **pipes))
+    return path
+
+
+def wait_for_image_of(page, style, tolerance: float) -> None:
+    """Until the image is what this style makes of its photo."""
+    deadline = time.monotonic() + 60
+    while True:
+        page.wait_for_timeout(500)
+        try:
+            check_image(page, style, tolerance)
+            return
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+
+
+@pytest.mark.parametrize(("backend", "tolerance"), [("server", 6), pytest.param("browser", 1.5, marks=needs_runtime)])
+def test_a_style_is_refined_while_it_is_watched(
+    browser, tiny_styles, refined, photo_folder, painting, tmp_path, backend, tolerance
+):
+    """The image becomes that of the network in training; the training is still shown after a reload, can be paused and
+    resumed, and ends with the style kept and saved, or as it was before."""
+    listener = open_listener("127.0.0.1", 0)
+    app = build_app(dict(tiny_styles), port=listener.getsockname()[1], photos=photo_folder)
+    step = "document.querySelector('#refining:not([hidden]) #refining-step')?.textContent"
+    after = tiny_styles["first"].make_sibling("after", {}, load_checkpoint(refined))
+    with (
+        running_in_thread(app, listener),
+        open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend) as page,
+    ):
+        wait_for_images(page, 1)
+        assert not page.get_by_role("button", name="Refine").is_visible()
+        page.locator("#style-image").set_input_files(painting)
+        wait_until(page, "document.querySelector('#after').dataset.style === 'painting'")
+        before = tiny_styles["first"].make_sibling("before", {}, predict_style(painting))
+        page.get_by_role("button", name="Refine").click()
+        wait_until(page, f"{step} === 'Step 3 of 160, about 2 min left'")
+        wait_for_image_of(page, after, tolerance)
+        page.reload()
+        wait_until(page, f"{step} === 'Step 3 of 160, about 2 min left'")
+        wait_until(page, "Number(document.querySelector('#after').dataset.count || 0) >= 1")
+        wait_for_image_of(page, after, tolerance)
+        assert page.locator("#refining-losses polyline").count() == 3
+        assert not page.get_by_role("button", name="Refine").is_visible()
+        page.get_by_role("button", name="Pause").click()
+        wait_until(page, f"{step} === 'Paused at step 3 of 160'")
+        page.get_by_role("button", name="Resume").click()
+        wait_until(page, f"{step}.startsWith('Step 3')")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Keep").click()
+        assert download.value.suggested_filename == "painting.safetensors"
+        download.value.save_as(tmp_path / "kept.safetensors")
+        kept = load_checkpoint(tmp_path / "kept.safetensors")
+        assert all(
+            np.allclose(kept.weights[name], weight, atol=2e-3)
+            for name, weight in load_checkpoint(refined).weights.items()
+        )
+        wait_until(page, "document.querySelector('#refining').hidden")
+        drop_file(page, painting, "image/png", onto="#style-list")
+        wait_until(page, "document.querySelector('#after').dataset.style === 'painting 2'")
+        page.get_by_role("button", name="Refine").click()
+        wait_until(page, f"{step}?.startsWith('Step 3')")
+        page.get_by_role("button", name="Discard").click()
+        wait_until(page, "document.querySelector('#refining').hidden")
+        wait_for_image_of(page, before, tolerance)
+
+
+def test_refining_without_photos_is_explained(browser, tiny_styles, painting):
+    """A notice says what the server lacks."""
+    listener = open_listener("127.0.0.1", 0)
+    app = build_app(dict(tiny_styles), port=listener.getsockname()[1])
+    with running_in_thread(app, listener), open_page(browser, address_of(listener), camera=False) as page:
+        page.locator("#style-image").set_input_files(painting)
+        page.get_by_role("button", name="Refine").click()
+        wait_until(page, "!document.querySelector('#notice').hidden")
+        assert "start nst-fast live with --photos FOLDER" in page.get_by_role("alert").inner_text()
+        assert page.locator("#refining").is_hidden()
+
+
+@pytest.mark.parametrize(("backend", "tolerance"), [("server", 6), pytest.param("browser", 1.5, marks=needs_runtime)])
+def test_two_styles_are_blended(browser, backend, tolerance):
+    """The image is what the command gives for the blend in the page's address, which brings it back after a reload."""
+    shipped = list_styles([], device="cpu")
+    styles = {name: shipped[name] for name in ("udnie", "chrysanthemums", "wave_johnson")}
+    listener = open_listener("127.0.0.1", 0)
+    app = build_app(styles, port=listener.getsockname()[1])
+    with (
+        running_in_thread(app, listener),
+        open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend) as page,
+    ):
+        wait_for_images(page, 1)
+        assert page.locator("#blend-with option").all_inner_texts() == [
+            "Nothing",
+            styles["chrysanthemums"].about["title"],
+        ]
+        assert not page.locator("#blend").is_visible()
+        page.select_option("#blend-with", "chrysanthemums")
+        for share, text in (("0.4", "udnie:0.6,chrysanthemums:0.4"), ("1", "chrysanthemums:1")):
+            move(page, "blend", share)
+            wait_until(page, f"document.querySelector('#after').dataset.style === '{text}'")
+            assert f"style={quote(text, safe='')}" in page.url
+            check_image(page, styles["udnie"].make_sibling("blend", {}, open_style(text)), tolerance)
+        move(page, "blend", "0.4")
+        page.reload()
+        wait_until(page, "document.querySelector('#after').dataset.style === 'udnie:0.6,chrysanthemums:0.4'")
+        assert page.evaluate("document.querySelector('#blend').value") == "0.4"
+        page.locator("#style-list input[value=wave_johnson]").check(force=True)
+        wait_until(page, "document.querySelector('#after').dataset.style === 'wave_johnson'")
+        assert not page.locator("#blend-with").is_visible()
 
 
 def test_a_wrong_address_is_as_trained(browser, tiny_address):

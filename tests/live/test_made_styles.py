@@ -31,6 +31,11 @@ def named(name: str) -> Checkpoint:
     return Checkpoint(base.description, base.weights, CheckpointInfo(style={"name": name}))
 
 
+def add(made: MadeStyles, name: str, client: str) -> Style:
+    """A style of this name, made by this client."""
+    return made.add(named(name), np.zeros((4, 6, 3), np.uint8), client)
+
+
 def test_an_image_becomes_a_style(client, painting, photo, encode, decode):
     """It is listed like the others, stylizes as `predict_style` says, at any strength, and has a thumbnail."""
     answer = client.post("/api/styles?name=my+painting", content=encode(painting, "PNG"))
@@ -39,6 +44,7 @@ def test_an_image_becomes_a_style(client, painting, photo, encode, decode):
     assert made == {
         "name": "my painting",
         "adjustable": True,
+        "blends": True,
         "thumbnail": "api/styles/my%20painting/thumbnail.jpg",
         "network": "api/styles/my%20painting/network.onnx",
         "file": "api/styles/my%20painting.safetensors",
@@ -174,12 +180,12 @@ def test_the_longest_unused_makes_room(styles, monkeypatch):
     of_server = dict(styles)
     made = MadeStyles(of_server)
     for name in ("a", "b"):
-        made.add(named(name), "one")
+        add(made, name, "one")
     of_server["a"].stylizer  # noqa: B018 - uses it
-    assert made.add(named("b"), "one").name == "b 2"
+    assert add(made, "b", "one").name == "b 2"
     assert of_server.keys() - styles.keys() == {"a", "b 2"}
-    made.add(named("c"), "two")
-    made.add(named("d"), "two")
+    add(made, "c", "two")
+    add(made, "d", "two")
     assert of_server.keys() - styles.keys() == {"b 2", "c", "d"}
     assert "a" not in made and "d" in made and "wave" not in made
 
@@ -198,7 +204,7 @@ def test_few_networks_are_in_memory(styles, photo, monkeypatch):
     """Beyond the limit the stylizers of the longest unused style are forgotten, and made again when it is used."""
     monkeypatch.setattr(limits, "MAX_OPEN_MADE_STYLES", 2)
     made = MadeStyles(dict(styles))
-    first, second, third = (made.add(named(name), "one") for name in ("a", "b", "c"))
+    first, second, third = (add(made, name, "one") for name in ("a", "b", "c"))
     kept = weakref.ref(first.stylizer), weakref.ref(second.stylizer)
     before = first.stylizer.stylize_pixels(photo)  # used later than the second
     thumbnail = third.thumbnail
@@ -212,7 +218,7 @@ def test_few_networks_are_in_memory(styles, photo, monkeypatch):
 
 def test_a_thumbnail_is_no_use(styles):
     """A page that is opened shows all thumbnails; that keeps no style from making room."""
-    style = MadeStyles(dict(styles)).add(named("a"), "one")
+    style = add(MadeStyles(dict(styles)), "a", "one")
     before = style.last_used
     assert style.thumbnail and style.last_used == before
     for use in (lambda: style.stylizer, lambda: style.onnx, lambda: style.picture_stylizer(tiled=False)):
@@ -224,5 +230,5 @@ def test_a_thumbnail_is_no_use(styles):
 def test_made_styles_have_the_options_of_the_others():
     """They run on the device that the server was started with."""
     of_server = {"wave": Style("wave", {}, lambda: named("wave"), device="cpu", engine="onnxruntime", threads=1)}
-    stylizer = MadeStyles(of_server).add(named("a"), "one").stylizer
+    stylizer = add(MadeStyles(of_server), "a", "one").stylizer
     assert (stylizer.engine, stylizer.device, stylizer.threads) == ("onnxruntime", "cpu", 1)

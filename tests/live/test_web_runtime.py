@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
+from PIL import Image
 
 from nst_fast.errors import OutputError, SettingError
 from nst_fast.live import web_runtime
@@ -146,8 +147,30 @@ def test_a_site_holds_all_that_it_names(cache, archive, styles, tmp_path):
         onnx.load(site / style["network"])
     assert {path.name for path in (site / offer["runtime"]).iterdir()} == set(FILES)
     page = (site / "index.html").read_text(encoding="utf-8")
-    assert 'data-server="no"' in page and "default-src 'none'" in page
-    assert (site / "app.js").is_file()
+    assert 'data-server="no"' in page and "default-src 'none'" in page and 'rel="manifest"' in page
+    assert (site / "app.js").is_file() and not list(site.glob("obs*"))
+    manifest = json.loads((site / "app.webmanifest").read_text(encoding="utf-8"))
+    for icon in manifest["icons"]:
+        if icon["type"] == "image/png":
+            with Image.open(site / icon["src"]) as image:
+                assert "x".join(map(str, image.size)) == icon["sizes"]
+        assert (site / icon["src"]).is_file()
+    kept = json.loads((site / "files.json").read_text(encoding="utf-8"))
+    there = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert there == {*kept, "files.json", "service_worker.js", "_headers"}
+    assert all(hashlib.sha256((site / name).read_bytes()).hexdigest().startswith(kept[name]) for name in kept)
+
+
+def test_each_file_of_a_site_is_reported(cache, archive, styles, tmp_path):
+    """Once it is written; the list of them comes last, so that browsers find everything that it names."""
+    fetch_runtime(archive)
+    written = []
+    export_site(tmp_path / "site", styles.values(), lambda path: written.append((path, path.is_file())))
+    assert all(is_there for _, is_there in written)
+    assert sorted(path for path, _ in written) == sorted(
+        path for path in tmp_path.joinpath("site").rglob("*") if path.is_file()
+    )
+    assert written[-1][0].name == "files.json"
 
 
 def test_a_site_overwrites_nothing_else(cache, archive, styles, tmp_path):

@@ -1,34 +1,44 @@
 // What the buttons do.
 
 import { backend, frameSettings } from "./backends.js";
+import { blended, fitBlend } from "./blends.js";
 import { fitKnobs, lookText, writeAddress } from "./look.js";
 import { hideNotice, say, warn } from "./notices.js";
+import { offerRefinement } from "./refining.js";
 import { Recorder, fileName, offerFile, save, stylizeFilm } from "./saving.js";
 import { closeVideo, explainCamera, listCameras, openCamera, openFilm, openPhoto, scaled } from "./sources.js";
-import { change, find, memory, pace, state, video } from "./state.js";
+import { change, find, pace, state, video } from "./state.js";
+import { startServerCamera } from "./streaming.js";
 
 // ---- sources ----
 
 export function useSource(next) {
   state.source?.bitmap?.close();
+  state.source?.view?.close();
   state.frozen?.close();
   state.frozen = null;
   state.source = next;
-  const moving = next.kind === "camera" || next.kind === "film";
+  const playing = next.kind === "camera" || next.kind === "film";
   find("welcome").hidden = next.kind !== "sample";
   hideNotice();
-  find("freeze").disabled = find("record").disabled = !moving;
+  find("freeze").disabled = !playing;
+  find("record").disabled = !playing && next.kind !== "stream";
+  find("compare").disabled = next.kind === "stream"; // the server keeps what was before
   find("freeze").setAttribute("aria-pressed", "false");
   find("film").hidden = next.kind !== "film";
   find("mirror").disabled = next.kind !== "camera";
-  find("camera").setAttribute("aria-pressed", String(next.kind === "camera"));
-  if (!moving) {
+  find("camera").setAttribute("aria-pressed", String(next.kind === "camera" || next.kind === "stream"));
+  if (!playing) {
     closeVideo(video);
   }
   change();
 }
 
 export async function startCamera() {
+  if (find("cameras").value === "server") {
+    startServerCamera();
+    return;
+  }
   try {
     const stream = await openCamera(video, find("cameras").value);
     const [track] = stream.getVideoTracks();
@@ -39,7 +49,8 @@ export async function startCamera() {
       const chosen = camera.deviceId === deviceId;
       return new Option(camera.label || `Camera ${index + 1}`, camera.deviceId, false, chosen);
     });
-    find("cameras").replaceChildren(...options);
+    const server = state.serverCamera ? [new Option(`nst-fast: ${state.serverCamera}`, "server")] : [];
+    find("cameras").replaceChildren(...options, ...server);
   } catch (error) {
     const { title, text } = explainCamera(error);
     warn(title, text, startCamera);
@@ -91,18 +102,24 @@ export function compare() {
 
 export function chooseStyle(name) {
   state.style = state.styles.find((candidate) => candidate.name === name) ?? state.style;
-  memory.set("style", state.style.name);
-  fitKnobs(state.style);
-  offerFile(state.style);
-  writeAddress(state.style);
+  showStyle();
   change();
+}
+
+/** Show what belongs to the style that is chosen, and to its blend. */
+export function showStyle() {
+  fitBlend(state.style, state.styles);
+  fitKnobs(blended(state.style));
+  offerFile(state.style);
+  offerRefinement(state.style);
+  writeAddress(blended(state.style));
 }
 
 // ---- saving ----
 
 /** Save the stylized image: of a photo on the server the whole one at its own size, else what is on the screen. */
 export async function saveImage() {
-  const { name } = state.style;
+  const { name } = blended(state.style);
   if (state.source.kind === "photo" && backend.kind === "server") {
     state.wholePhoto ??= await stylizeWhole(state.source.file, name);
     save(state.wholePhoto, fileName(name, state.wholePhoto.type === "image/png" ? "png" : "jpg"));
@@ -116,7 +133,7 @@ export async function saveImage() {
 async function stylizeWhole(file, name) {
   say("Stylizing the photo at its own size …");
   const size = pace.automatic ? "" : `&size=${pace.fixed}`; // the strokes on the screen
-  const look = lookText(state.style);
+  const look = lookText(blended(state.style));
   const query = `style=${encodeURIComponent(name)}${size}${look && `&${look}`}`;
   const answer = await fetch(`api/stylize?${query}`, { method: "POST", body: file });
   if (!answer.ok) {

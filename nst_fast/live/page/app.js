@@ -2,17 +2,24 @@
 
 import { chooseStyle, startCamera, useSource } from "./actions.js";
 import { backend, nameServer, useBackend } from "./backends.js";
+import { blended, fitBlend, readBlend } from "./blends.js";
 import { restoreMenus, wireControls } from "./controls.js";
 import { fitKnobs, readAddress } from "./look.js";
+import { keepRest, keepSite } from "./installing.js";
 import { startLoop } from "./loop.js";
-import { warn } from "./notices.js";
+import { say, warn } from "./notices.js";
+import { findRefinement, offerRefinement } from "./refining.js";
 import { offerFile } from "./saving.js";
 import { openPhoto } from "./sources.js";
 import { find, hasServer, memory, state } from "./state.js";
+import { offerServerCamera, startServerCamera } from "./streaming.js";
 import { showStyles } from "./styles.js";
 import { watchTraining } from "./training.js";
 
 async function start() {
+  if (!hasServer) {
+    await keepSite();
+  }
   nameServer();
   wireControls();
   startLoop();
@@ -24,15 +31,27 @@ async function start() {
   state.styles = offer.styles;
   backend.runtime = offer.runtime;
   const named = (wanted) => state.styles.find(({ name }) => name === wanted);
-  state.style = named(readAddress()) ?? named(memory.get("style")) ?? state.styles[0];
-  fitKnobs(state.style);
+  const asked = readAddress();
+  state.style = named(asked) ?? readBlend(asked, state.styles) ?? state.styles[0];
+  fitBlend(state.style, state.styles);
+  fitKnobs(blended(state.style));
   offerFile(state.style);
+  offerRefinement(state.style);
   showStyles(find("style-list"), state.styles, state.style, chooseStyle);
   restoreMenus();
   chooseBackend();
   useSource({ kind: "sample", bitmap: await openPhoto(await (await fetch("sample.jpg")).blob()) });
+  if (!hasServer) {
+    keepRest();
+  }
   if (offer.training) {
     watchTraining(find("style-list").querySelector("img"));
+  }
+  findRefinement().catch((error) => say(error.message));
+  if (offer.camera) {
+    offerServerCamera(offer.camera);
+    startServerCamera();
+    return;
   }
   // Asked for only where it was allowed before: a page that opens with a question is a nuisance.
   const permission = await navigator.permissions?.query({ name: "camera" }).catch(() => null);

@@ -1,11 +1,12 @@
 // Where frames are stylized: by the server, or in the browser. There is one worker at a time.
 
+import { blended } from "./blends.js";
 import { FrameWorker } from "./frame_worker.js";
 import { lookText, lookValues } from "./look.js";
 import { hideNotice, say, warn } from "./notices.js";
 import { change, find, hasServer, memory, state } from "./state.js";
 
-const isOnThisComputer = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+export const isOnThisComputer = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const CLOSED = {
   token: ["The server was restarted", "It has a new address: open the one that nst-fast live prints."],
   busy: ["The server is busy", "Too many pages are open. This page tries again by itself."],
@@ -79,7 +80,7 @@ function useBrowser(provider) {
 
 /** @param {boolean} moving a still image must not depend on earlier frames */
 export function frameSettings(moving) {
-  const { style } = state;
+  const style = blended(state.style);
   return {
     style: style.name,
     smoothing: moving ? Number(find("smoothing").value) : 0,

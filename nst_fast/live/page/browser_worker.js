@@ -25,6 +25,7 @@ async function load(message) {
 
 function open(network) {
   if (!sessions.has(network)) {
+    forget(network);
     const session = ort.InferenceSession.create(network, {
       executionProviders: [provider],
       logSeverityLevel: 3,
@@ -35,6 +36,16 @@ function open(network) {
     sessions.set(network, session);
   }
   return sessions.get(network);
+}
+
+/** A network in training comes again and again, each time under its address with another version. */
+function forget(network) {
+  for (const [address, session] of sessions) {
+    if (new URL(address).pathname === new URL(network).pathname) {
+      sessions.delete(address);
+      session.then((old) => old.release()).catch(() => {});
+    }
+  }
 }
 
 /** The colors of a bitmap at a size: {width, height, data}, three bytes a pixel. */

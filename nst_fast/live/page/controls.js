@@ -2,10 +2,13 @@
 
 import { compare, freeze, openFile, record, saveFilm, saveImage, startCamera, toggle } from "./actions.js";
 import { useBackend } from "./backends.js";
+import { blended, showShare } from "./blends.js";
 import { listenToKeys } from "./keys.js";
-import { wireKnobs, writeAddress } from "./look.js";
+import { fitKnobs, wireKnobs, writeAddress } from "./look.js";
 import { hideNotice, say } from "./notices.js";
+import { discard, keep, pauseOrResume, refine } from "./refining.js";
 import { change, find, memory, pace, state } from "./state.js";
+import { copyAddress, tellSettings, toggleAir } from "./streaming.js";
 import { isOnShelf, useStyleImage } from "./style_images.js";
 
 const BUTTONS = {
@@ -20,6 +23,13 @@ const BUTTONS = {
   full: () => (document.fullscreenElement ? document.exitFullscreen() : find("frame").requestFullscreen()),
   help: () => find("help-dialog").showModal(),
   cancel: () => state.filming?.abort(),
+  stream: toggleAir,
+  "air-copy": copyAddress,
+  "air-stop": toggleAir,
+  refine,
+  "refining-pause": pauseOrResume,
+  "refining-keep": keep,
+  "refining-discard": discard,
   "notice-close": hideNotice,
 };
 const KEYS = { " ": "freeze", s: "save", r: "record", c: "compare", m: "mirror", f: "full", o: "file", "?": "help" };
@@ -36,6 +46,7 @@ export function wireControls() {
 /** The menus as they were when the page was last open. */
 export function restoreMenus() {
   find("mirror").setAttribute("aria-pressed", String(memory.get("mirror") !== "false"));
+  find("smoothing").value = memory.get("smoothing") ?? find("smoothing").value;
   if (memory.get("size")) {
     find("size").value = memory.get("size");
     find("size").onchange();
@@ -69,11 +80,19 @@ function wireMenus() {
   wireFile("file", openFile);
   wireFile("style-image", useStyleImage);
   find("cameras").onchange = startCamera;
-  find("smoothing").onchange = change;
-  wireKnobs(() => {
-    writeAddress(state.style);
+  find("smoothing").onchange = () => {
+    memory.set("smoothing", find("smoothing").value);
     change();
-  });
+  };
+  state.afterChange = tellSettings;
+  const onKnob = () => {
+    showShare();
+    fitKnobs(blended(state.style));
+    writeAddress(blended(state.style));
+    change();
+  };
+  wireKnobs(onKnob);
+  find("blend-with").oninput = find("blend").oninput = onKnob;
   find("size").onchange = () => {
     pace.automatic = find("size").value === "auto";
     pace.fixed = Number(find("size").value);

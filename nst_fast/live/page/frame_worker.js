@@ -22,7 +22,7 @@ export class FrameWorker {
     return this.waiting.size >= this.depth;
   }
 
-  /** Resolves to {source, stylized}, or to null for a frame that a later one overtook; rejects where it failed. */
+  /** Resolves to {source, stylized, jpeg?}, or to null for a frame that a later one overtook; rejects where it failed. */
   stylize(bitmap, settings) {
     this.number = (this.number + 1) % 2 ** 32;
     const number = this.number;
@@ -55,7 +55,7 @@ export class FrameWorker {
     if (message.type === "failed") {
       promise ? promise.reject(new Error(message.reason)) : this.onState({ open: this.open, reason: message.reason });
     } else {
-      promise?.resolve(message.type === "stylized" ? { source: message.source, stylized: message.stylized } : null);
+      promise?.resolve(message.type === "stylized" ? { source: message.source, stylized: message.stylized, jpeg: message.jpeg } : null);
     }
   }
 }

@@ -1,8 +1,10 @@
 // The knobs on the page. As text they are what the command calls a look, such as strength=0.7&stroke_size=2.
 
-import { find } from "./state.js";
+import { find, memory } from "./state.js";
 
 const AS_TRAINED = { strength: "1", stroke_size: "1", keep_color: "", region: "" };
+
+export const lookNames = Object.keys(AS_TRAINED);
 
 const field = (name) => (name === "region" ? document.querySelector("#region input:checked") : find(name));
 
@@ -21,7 +23,7 @@ function set(name, value) {
 
 /** What differs from how the network was trained, by name; strength only for a style that has it. */
 function changed(style) {
-  const values = Object.keys(AS_TRAINED).map((name) => [name, field(name).value]);
+  const values = lookNames.map((name) => [name, field(name).value]);
   return values.filter(([name, value]) => value !== AS_TRAINED[name] && (name !== "strength" || style.adjustable));
 }
 
@@ -34,21 +36,28 @@ export function lookValues(style) {
   return { ...values, strength: Number(values.strength), stroke_size: Number(values.stroke_size) };
 }
 
-/** Set the knobs to what the page's address says, and give the style that it names, if it does. */
-export function readAddress() {
-  const asked = new URLSearchParams(location.search);
-  for (const name of Object.keys(AS_TRAINED)) {
-    if (asked.has(name)) {
-      set(name, asked.get(name));
-    }
+/** Set the knobs to a look as text. */
+export function setLook(text) {
+  const asked = new URLSearchParams(text);
+  for (const name of lookNames) {
+    set(name, asked.get(name) ?? AS_TRAINED[name]);
   }
-  return asked.get("style");
 }
 
-/** Make the page's address say what is chosen, so that it can be kept and sent. */
+/** Set the knobs to what the page's address says, else to what they were, and give the style that is named there. */
+export function readAddress() {
+  const address = new URLSearchParams(location.search);
+  const asked = ["style", ...lookNames].some((name) => address.has(name));
+  setLook(asked ? address : memory.get("look") ?? "");
+  return asked ? address.get("style") : memory.get("style");
+}
+
+/** Remember what is chosen, and make the page's address say it, so that it can be kept and sent. */
 export function writeAddress(style) {
+  memory.set("style", style.name);
+  memory.set("look", lookText(style));
   const query = new URLSearchParams(location.search);
-  for (const name of ["style", ...Object.keys(AS_TRAINED)]) {
+  for (const name of ["style", ...lookNames]) {
     query.delete(name);
   }
   for (const [name, value] of [["style", style.name], ...changed(style)]) {
@@ -59,7 +68,7 @@ export function writeAddress(style) {
 
 /** Call `onChange` whenever a knob is moved. */
 export function wireKnobs(onChange) {
-  for (const name of ["strength", "stroke_size", "keep_color", "region"]) {
+  for (const name of lookNames) {
     find(name).addEventListener("input", onChange);
   }
 }

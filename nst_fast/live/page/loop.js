@@ -1,8 +1,10 @@
 // The loop from the source to the screen: one frame after the other, as fast as they are stylized.
 
 import { backend, frameSettings, recover } from "./backends.js";
+import { blended } from "./blends.js";
 import { MAX_PHOTO_SIDE, scaled } from "./sources.js";
 import { find, pace, state, video } from "./state.js";
+import { isOnAir, sendFrame } from "./streaming.js";
 
 let presented = 0; // frames of the video so far
 let shown = 0; // stylized images so far
@@ -35,6 +37,12 @@ function countFrames() {
   video.requestVideoFrameCallback ? video.requestVideoFrameCallback(countFrames) : setTimeout(countFrames, 33);
 }
 
+/** In place of the video's own signs, which a hidden page does not get. */
+export function tick() {
+  presented += 1;
+  state.wake();
+}
+
 const isReady = () => state.source && !state.filming && backend.worker?.open && state.style && !backend.worker.busy && isNew();
 
 const frameTime = () => (state.frozen || state.source.bitmap ? "still" : presented);
@@ -64,7 +72,11 @@ async function stylizeNext() {
         pace.count(performance.now(), performance.now() - began);
       }
       result?.source.close();
-      result?.stylized.close();
+      if (result && isOnAir()) {
+        sendFrame(result);
+      } else {
+        result?.stylized.close();
+      }
       if (!result && isStill) {
         state.lastFrameTime = -1; // dropped on the way: a still image is sent once more
       }
@@ -75,6 +87,12 @@ async function stylizeNext() {
       state.wake();
     },
   );
+}
+
+/** An image that was stylized elsewhere. */
+export function showStream(bitmap) {
+  show(bitmap, bitmap, false);
+  pace.count(performance.now(), 0);
 }
 
 function show(original, stylized, mirrored) {
@@ -89,7 +107,7 @@ function show(original, stylized, mirrored) {
     context.drawImage(bitmap, 0, 0);
   }
   find("frame").style.setProperty("--aspect", stylized.width / stylized.height);
-  after.dataset.style = state.style.name;
+  after.dataset.style = blended(state.style).name;
   after.dataset.source = state.source.kind;
   after.dataset.count = ++shown;
 }

@@ -1,6 +1,6 @@
 // How large frames may be so that the page stays responsive, and the figures that it shows.
 
-const SIDES = [256, 320, 384, 480, 640, 800, 960];
+const SIDES = [192, 256, 320, 384, 480, 640, 800, 960];
 const SLOWEST_RATE = 14; // frames per second
 const LONGEST_DELAY = 130; // milliseconds
 const SHORTEST_DELAY = 55;
@@ -52,6 +52,17 @@ export class Pace {
     return { rate, delay };
   }
 
+  /** The largest size below this one that is fast enough, if the time follows the number of pixels. */
+  #largestFastEnough({ rate, delay }) {
+    for (let index = this.index - 1; index > 0; index--) {
+      const work = (SIDES[index] / SIDES[this.index]) ** 2;
+      if (delay * work <= LONGEST_DELAY && rate / work >= SLOWEST_RATE) {
+        return index;
+      }
+    }
+    return 0;
+  }
+
   #adapt(now) {
     const figures = this.figures(now);
     const watched = now - this.settled;
@@ -60,7 +71,7 @@ export class Pace {
     }
     if ((figures.rate < SLOWEST_RATE || figures.delay > LONGEST_DELAY) && this.index > 0) {
       this.tooSlow.set(this.index, now + GRUDGE);
-      this.index -= 1;
+      this.index = this.#largestFastEnough(figures);
       this.restart(now);
     } else if (figures.delay < SHORTEST_DELAY && watched > 4000 && this.index + 1 < SIDES.length) {
       if ((this.tooSlow.get(this.index + 1) ?? 0) < now) {

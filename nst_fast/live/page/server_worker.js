@@ -1,7 +1,7 @@
 // Stylizes on the computer that the page comes from: frames go over a WebSocket as JPEG, and come back stylized.
 //
 // From the page: {type: "stylize", number, bitmap, style, smoothing, look}. To the page: {type: "stylized", number,
-// source, stylized}, {type: "dropped", number}, {type: "failed", number, reason}, {type: "state", open, why}.
+// source, stylized, jpeg}, {type: "dropped", number}, {type: "failed", number, reason}, {type: "state", open, why}.
 
 const JPEG_QUALITY = 0.9;
 const NUMBER_BYTES = 4;
@@ -87,8 +87,9 @@ async function receive(data) {
     return;
   }
   try {
-    const stylized = await createImageBitmap(new Blob([data.slice(NUMBER_BYTES)], { type: "image/jpeg" }));
-    postMessage({ type: "stylized", number, source, stylized }, [source, stylized]);
+    const jpeg = new Blob([data.slice(NUMBER_BYTES)], { type: "image/jpeg" });
+    const stylized = await createImageBitmap(jpeg);
+    postMessage({ type: "stylized", number, source, stylized, jpeg }, [source, stylized]);
   } catch {
     source.close();
     fail(number, "A frame came back damaged.");

@@ -26,7 +26,7 @@ export async function watchTraining(thumbnail) {
 }
 
 /** Lines over the steps, each from its own lowest to its own highest value, on a logarithmic scale. */
-function draw(chart, legend, losses) {
+export function draw(chart, legend, losses) {
   const [width, height] = [300, 90];
   const last = Math.max(1, losses.at(-1)?.step ?? 1);
   const lines = [];
