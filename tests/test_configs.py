@@ -95,7 +95,8 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "temporal_weight": 0.0,
         "loss.style_statistic": None,  # by the scaling: Gram matrices
         "loss.tone_weight": None,  # by the scaling: 0
-        "loss.band_share": 0.7,  # only of moments
+        "loss.band_share": 0.2,  # only of moments, like window_share
+        "loss.window_share": 0.6,
         "loss.content_taps": {"relu3_3": 1.0},
         "loss.style_taps": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},
         "loss.content_weight": 1.0,
@@ -103,6 +104,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "loss.total_variation_weight": 1e-6,
         "loss.grid_weight": 0.0,
         "style_short_side": 256,
+        "color": None,
         "crop_size": 256,
         "largest_crop": 2.0,  # the paper scales photos to 256 pixels first; we cut crops at all scales
         "batch_size": 4,

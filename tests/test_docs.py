@@ -17,6 +17,7 @@ PAGES = [
     README,
     *(PROJECT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "checkpoints/README.md")),
     *sorted((PROJECT / "docs").rglob("*.md")),
+    *sorted((PROJECT / "integrations").rglob("*.md")),
 ]
 FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)^ {0,3}\1", re.DOTALL | re.MULTILINE)
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(PROJECT).as_posix())

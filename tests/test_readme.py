@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 PAGES = [
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "checkpoints/README.md")),
     *sorted((PROJECT / "docs").rglob("*.md")),
+    *sorted((PROJECT / "integrations").rglob("*.md")),
 ]
 FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)^ {0,3}\1", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

@@ -83,7 +83,7 @@ def draw(height: int = 24, width: int = 32, seed: int = 0) -> Image.Image:
 def test_help_and_styles(run):
     """The list of verbs, the help of each verb of this half, and the list of styles."""
     run("--help")
-    for verb in ("stylize", "styles", "export", "benchmark", "live"):
+    for verb in ("stylize", "styles", "sheet", "export", "benchmark", "live", "completion"):
         assert f"nst-fast {verb}" in run(verb, "--help").stdout
     assert "wave" in run("styles").stdout
     assert {style["name"] for style in json.loads(run("styles", "--json").stdout)} >= {"wave", "udnie"}
@@ -104,6 +104,14 @@ def test_photos(run, tmp_path):
         with Image.open(tmp_path / name) as image:
             assert image.size == (32, 24)
             assert np.asarray(image).std() > 1
+
+
+def test_a_sheet(run, tmp_path):
+    """A sheet of every style is made."""
+    draw().save(tmp_path / "photo.png")
+    run("sheet", "photo.png", "-o", "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.width > 4 * 32
 
 
 def test_an_animation(run, tmp_path):
@@ -181,6 +189,13 @@ def test_what_needs_torch_says_so(tmp_path, arguments, message):
     *errors, imported = process.stderr.splitlines()
     assert process.returncode == 2 and imported == "IMPORTED []", process.stderr
     assert len(errors) == 1 and errors[0].startswith("nst-fast: error: ") and message in errors[0]
+
+
+def test_a_completion(tmp_path):
+    """Where the extra is missing, the script for a shell is printed without the settings of training."""
+    process = run_without_torch(tmp_path, "completion", "bash")
+    assert process.returncode == 0 and process.stderr == "IMPORTED []\n"
+    assert "_nst_fast_style_or_file" in process.stdout and "style_strength" not in process.stdout
 
 
 def test_a_benchmark_of_all_engines_leaves_out_pytorch(tmp_path):

@@ -5,31 +5,33 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_GAP, _LABEL_HEIGHT, _FONT_PIXELS = 6, 22, 14
+GAP = 6
 
 
-def draw_sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> np.ndarray:
+def draw_sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], *, font_pixels: int = 14) -> np.ndarray:
     """Draw rows of images on white, each with its label above.
 
     Args:
         rows: for each image its label and its pixels, shape (height, width, 3), uint8 in [0, 255].
+        font_pixels: height of the labels' font.
 
     Returns:
         Pixels of shape (height, width, 3), uint8. A label that is wider than its image is cut.
     """
-    font = ImageFont.load_default(_FONT_PIXELS)
+    font = ImageFont.load_default(font_pixels)
+    label_height = round(1.6 * font_pixels)
     tiles = [[(label, Image.fromarray(pixels)) for label, pixels in row] for row in rows]
-    heights = [max(tile.height for _, tile in row) + _LABEL_HEIGHT + _GAP for row in tiles]
-    width = max(sum(tile.width + _GAP for _, tile in row) for row in tiles) + _GAP
-    sheet = Image.new("RGB", (width, sum(heights) + _GAP), "white")
+    heights = [max(tile.height for _, tile in row) + label_height + GAP for row in tiles]
+    width = max(sum(tile.width + GAP for _, tile in row) for row in tiles) + GAP
+    sheet = Image.new("RGB", (width, sum(heights) + GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    top = _GAP
+    top = GAP
     for row, height in zip(tiles, heights, strict=True):
-        left = _GAP
+        left = GAP
         for label, tile in row:
             draw.text((left, top), _shorten(label, tile.width, font), "black", font)
-            sheet.paste(tile, (left, top + _LABEL_HEIGHT))
-            left += tile.width + _GAP
+            sheet.paste(tile, (left, top + label_height))
+            left += tile.width + GAP
         top += height
     return np.asarray(sheet)
 

@@ -22,6 +22,11 @@ def compact_loss_network() -> Path:
     return next((file for file in files if file.is_file()), files[0])
 
 
+def sample_photo() -> Path:
+    """A small photo that shows what a style does."""
+    return _PACKAGE / "live" / "page" / "sample.jpg"
+
+
 def configs_folder() -> Path:
     """The folder of the YAML files."""
     beside, inside = _find("configs")

@@ -37,6 +37,10 @@ class Picture:
     frame_count: int = 1
     """More than 1 for an animation, of which `rgb` is the first frame."""
 
+    def _repr_png_(self) -> bytes:
+        """What notebooks show."""
+        return encode_picture(self, ".png")
+
 
 @dataclass(frozen=True)
 class _Format:

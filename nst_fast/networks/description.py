@@ -53,8 +53,8 @@ class AddPhoto:
     """Adds the photo (B, 3, H, W) to colors of the same size, each color times a scale plus a shift, which are steered.
 
     Instance normalization takes away how light and how colorful a photo is, and a network at a quarter of the
-    resolution cannot give back every pixel. So at strength 0 the photo goes around the network, and at others as much
-    of it as training finds useful.
+    resolution cannot give back every pixel. So at strength 0 the photo goes around the network, between 0 and 1 some of
+    it, and from 1 on none.
     """
 
     channels = 3
@@ -197,6 +197,8 @@ class NetworkDescription:
         min_side: in pixels; the least H and W that the paddings can reflect.
         input_noise: standard deviation of the noise that is added to photos, see `input_noise`; 0: none.
         adjustable: whether the scales and shifts of its normalizations come from outside, see the module's docstring.
+        zero_padding: whether convolutions pad with zeros in place of a reflection; for exports to phones, see
+            `export.zero_padding`. No network is trained so, and no checkpoint file says so.
     """
 
     name: str
@@ -206,6 +208,7 @@ class NetworkDescription:
     min_side: int
     input_noise: float = field(default=0.0)
     adjustable: bool = field(default=False)
+    zero_padding: bool = field(default=False)
 
     def list_parameters(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight by its name, in order."""

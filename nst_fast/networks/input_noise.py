@@ -36,6 +36,12 @@ class NoiseWaves:
     column_phases: np.ndarray
     cosines: np.ndarray
 
+    def draw(self, height: int, width: int) -> np.ndarray:
+        """The noise at the pixels from (0, 0) on, (height, width), float32."""
+        rows = (np.arange(height)[:, None] * self.row_frequencies + self.row_phases) % PERIOD
+        columns = (np.arange(width)[:, None] * self.column_frequencies + self.column_phases) % PERIOD
+        return self.cosines[rows] @ self.cosines[columns].T
+
 
 def build_noise_waves(strength: float) -> NoiseWaves:
     """The waves whose sum has `strength` as its standard deviation, where colors are in [0, 1]."""

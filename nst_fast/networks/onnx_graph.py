@@ -40,6 +40,7 @@ def build_onnx_graph(
     origin: bool = False,
     strength: float | None = 1.0,
     strength_input: bool = False,
+    size: tuple[int, int] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of an ONNX file that stylizes images of any size in float32; batch, height and width are free.
@@ -57,9 +58,11 @@ def build_onnx_graph(
             `steering` (1, 2, steering channels): see `Checkpoint.steer`.
         strength_input: True: an adjustable network has the input `strength` (), 0 to 2, whose default is the argument
             of that name; where that is None it must be given, as onnxruntime-web wants it.
+        size: height and width, multiples of the network's stride, of a graph for one image of this size. With floats,
+            nothing in it depends on a size, as converters for phones want it. None: any batch, height and width.
         metadata: goes into the file's own.
     """
-    writer = _NetworkWriter(checkpoint, pixels, statistics, origin, strength)
+    writer = _NetworkWriter(checkpoint, pixels, statistics, origin, strength, size)
     if strength_input and checkpoint.description.adjustable:
         writer.take_strength(strength)
     return writer.write(metadata or {})
@@ -67,7 +70,13 @@ def build_onnx_graph(
 
 class _NetworkWriter:
     def __init__(
-        self, checkpoint: Checkpoint, pixels: bool, statistics: bool, origin: bool, strength: float | None
+        self,
+        checkpoint: Checkpoint,
+        pixels: bool,
+        statistics: bool,
+        origin: bool,
+        strength: float | None,
+        size: tuple[int, int] | None,
     ) -> None:
         self._network = checkpoint.description
         self._adjustable = checkpoint.description.adjustable
@@ -76,6 +85,7 @@ class _NetworkWriter:
         self._writer = GraphWriter()
         self._with_statistics = statistics
         self._with_origin = origin
+        self._size = size
         self._images = ""  # the name of the padded images
         # The noise of the images, (1, 1, H, W), to be added once they are floats; empty: none.
         self._noise = ""
@@ -106,9 +116,9 @@ class _NetworkWriter:
 
     def write(self, metadata: Mapping[str, str]) -> bytes:
         writer, channels = self._writer, self._network.statistics_channels
-        number_type, shape = (
-            ("uint8", ["batch", "height", "width", 3]) if self._pixels else ("float32", ["batch", 3, "height", "width"])
-        )
+        batch, height, width = ("batch", "height", "width") if self._size is None else (1, *self._size)
+        number_type = "uint8" if self._pixels else "float32"
+        shape = [batch, height, width, 3] if self._pixels else [batch, 3, height, width]
         images = writer.add_input("images", number_type, shape)
         if self._with_statistics:
             writer.add_input("given", "float32", [1, 2, channels])
@@ -118,16 +128,22 @@ class _NetworkWriter:
         if self._adjustable and self._fixed_steering is None and not self._steering:
             shape_of_steering = [1, 2, self._network.steering_channels]
             self._steering = writer.add_input("steering", "float32", shape_of_steering)
-        height_width = writer.node("Shape", images, start=1 if self._pixels else 2, end=3 if self._pixels else 4)
-        self._images = padded = self._pad(images, height_width)
+        if self._size is None:
+            height_width = writer.node("Shape", images, start=1 if self._pixels else 2, end=3 if self._pixels else 4)
+            self._images = padded = self._pad(images, height_width)
+        else:
+            height_width = ""
+            self._images = padded = images
         if self._network.input_noise:
             self._noise = self._write_noise(padded)
         stylized = self._write_layers(self._network.body.layers, "", padded)
-        stylized = self._cut(self._finish(stylized), height_width)
+        stylized = self._finish(stylized)
+        if height_width:
+            stylized = self._cut(stylized, height_width)
         writer.add_output(stylized, "stylized", number_type, shape)
         if self._with_statistics:
             used = writer.node("Concat", *self._used, axis=2)
-            writer.add_output(used, "used", "float32", ["batch", 2, channels])
+            writer.add_output(used, "used", "float32", [batch, 2, channels])
         return writer.finish(self._network.name, metadata)
 
     def _write_layers(self, layers: tuple[tuple[str, Layer], ...], path: str, hidden: str) -> str:
@@ -194,8 +210,8 @@ class _NetworkWriter:
         shares = np.array(SmoothUpsampleConv.SHARES, np.float32)
         weight = np.einsum("oikl,pky,qlx->opqiyx", self._weights[f"{path}.weight"], shares, shares, optimize=True)
         weight = weight.reshape(-1, *weight.shape[3:])
-        padded = self._writer.node("Pad", hidden, self._writer.constant([0, 0, 1, 1] * 2), mode="reflect")
-        result = self._writer.node("Conv", padded, self._writer.constant(weight))
+        padded, pads = self._pad_in_network(hidden, 1, "reflect")
+        result = self._writer.node("Conv", padded, self._writer.constant(weight), pads=pads)
         self._squares[result] = "CRD"
         return result
 
@@ -204,14 +220,16 @@ class _NetworkWriter:
 
         Reflecting pixels, without the outermost, and repeating the outermost squares give it the same neighbors.
         """
-        padded = self._writer.node("Pad", squares, self._writer.constant([0, 0, 1, 1] * 2), mode="edge")
-        weight = _convolution_of_squares(self._weights[f"{path}.weight"])
-        result = self._writer.node("Conv", padded, self._writer.constant(weight), *self._bias(path, copies=4))
+        padded, pads = self._pad_in_network(squares, 1, "edge")
+        weight = self._writer.constant(_convolution_of_squares(self._weights[f"{path}.weight"]))
+        result = self._writer.node("Conv", padded, weight, *self._bias(path, copies=4), pads=pads)
         self._squares[result] = "DCR"
         return result
 
     def _write_noise(self, images: str) -> str:
         writer, noise = self._writer, build_noise_waves(self._network.input_noise)
+        if self._size is not None and not self._with_origin:
+            return writer.constant(noise.draw(*self._size)[None, None])
         both = (noise.row_frequencies, noise.row_phases), (noise.column_frequencies, noise.column_phases)
         waves = []
         for axis, (frequencies, phases) in enumerate(both):
@@ -272,8 +290,7 @@ class _NetworkWriter:
         weight = self._weights[f"{path}.weight"]
         if factor := self._unshuffled.get(hidden):
             weight = weight[:, _block_first(layer.in_channels // factor**2, factor)]
-        if pad := layer.kernel_size // 2:
-            hidden = self._writer.node("Pad", hidden, self._writer.constant([0, 0, pad, pad] * 2), mode="reflect")
+        hidden, pads = self._pad_in_network(hidden, layer.kernel_size // 2, "reflect")
         return self._writer.node(
             "Conv",
             hidden,
@@ -281,8 +298,14 @@ class _NetworkWriter:
             *self._bias(path),
             kernel_shape=[layer.kernel_size] * 2,
             strides=[layer.stride] * 2,
-            pads=[0] * 4,
+            pads=pads,
         )
+
+    def _pad_in_network(self, hidden: str, width: int, mode: str) -> tuple[str, list[int]]:
+        """What a convolution takes: padded by a node of its own, or, with zeros, by the convolution itself."""
+        if self._network.zero_padding or not width:
+            return hidden, [width] * 4
+        return self._writer.node("Pad", hidden, self._writer.constant([0, 0, width, width] * 2), mode=mode), [0] * 4
 
     def _normalize(self, path: str, channels: int, hidden: str) -> str:
         writer = self._writer
@@ -370,6 +393,8 @@ class _NetworkWriter:
         if hidden not in self._squares:
             return values
         four = self._writer.node("Mul", values, self._writer.constant(np.ones((1, 1, 4, 1), np.float32)))
+        if self._size is not None:
+            return self._writer.node("Reshape", four, self._writer.constant([1, -1, 1, 1]))
         batch = self._writer.node("Shape", hidden, start=0, end=2)
         return self._writer.node(
             "Reshape", four, self._writer.node("Concat", batch, self._writer.constant([1, 1]), axis=0)

@@ -38,17 +38,18 @@ class Conditions:
         return part[:, 0], part[:, 1]
 
 
-def build_layer(layer: description.Layer, *, steered: bool = False) -> nn.Module:
+def build_layer(layer: description.Layer, *, steered: bool = False, zero_padding: bool = False) -> nn.Module:
     """The module of a layer, its weights drawn from torch's random numbers as torch's own layers do it.
 
     Args:
         steered: whether the normalizations take their scales and shifts from `Conditions`.
+        zero_padding: see `NetworkDescription`.
     """
     match layer:
         case description.Sequence():
-            return Chain(layer, steered=steered)
+            return Chain(layer, steered=steered, zero_padding=zero_padding)
         case description.Residual():
-            return Residual(layer, steered=steered)
+            return Residual(layer, steered=steered, zero_padding=zero_padding)
         case description.Conv():
             return nn.Conv2d(
                 layer.in_channels,
@@ -56,7 +57,7 @@ def build_layer(layer: description.Layer, *, steered: bool = False) -> nn.Module
                 layer.kernel_size,
                 layer.stride,
                 padding=layer.kernel_size // 2,
-                padding_mode="reflect",
+                padding_mode="zeros" if zero_padding else "reflect",
                 bias=layer.bias,
             )
         case description.InstanceNorm():
@@ -72,7 +73,7 @@ def build_layer(layer: description.Layer, *, steered: bool = False) -> nn.Module
         case description.Upsample():
             return nn.Upsample(scale_factor=layer.factor, mode="nearest")
         case description.SmoothUpsampleConv():
-            return SmoothUpsampleConv(layer.in_channels, layer.out_channels)
+            return SmoothUpsampleConv(layer.in_channels, layer.out_channels, zero_padding=zero_padding)
         case _:
             assert_never(layer)
 
@@ -80,10 +81,16 @@ def build_layer(layer: description.Layer, *, steered: bool = False) -> nn.Module
 class Chain(nn.Sequential):
     """Layers in turn; the conditions go to those that need them."""
 
-    def __init__(self, layers: description.Sequence | description.Residual, *, steered: bool = False) -> None:
+    def __init__(
+        self,
+        layers: description.Sequence | description.Residual,
+        *,
+        steered: bool = False,
+        zero_padding: bool = False,
+    ) -> None:
         super().__init__()
         for name, layer in layers.layers:
-            self.add_module(name, build_layer(layer, steered=steered))
+            self.add_module(name, build_layer(layer, steered=steered, zero_padding=zero_padding))
 
     def forward(self, hidden: Tensor, conditions: Conditions | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, H, W) through all layers."""
@@ -159,8 +166,9 @@ class SmoothUpsampleConv(nn.Module):
 
     shares: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, zero_padding: bool = False) -> None:
         super().__init__()
+        self.zero_padding = zero_padding
         self.weight = nn.Parameter(nn.Conv2d(in_channels, out_channels, 3, bias=False).weight.detach())
         self.register_buffer("shares", torch.tensor(description.SmoothUpsampleConv.SHARES), persistent=False)
 
@@ -170,6 +178,8 @@ class SmoothUpsampleConv(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, 2H, 2W)."""
+        if self.zero_padding:
+            return functional.pixel_shuffle(functional.conv2d(hidden, self.build_kernels(), padding=1), 2)
         padded = functional.pad(hidden, (1, 1, 1, 1), mode="reflect")
         return functional.pixel_shuffle(functional.conv2d(padded, self.build_kernels()), 2)
 

@@ -35,7 +35,8 @@ class StyleNetwork(nn.Module):
         self.min_side = description.min_side
         self.input_noise = InputNoise(description.input_noise)
         self._parts = [name for name, _ in description.body.layers]
-        for name, part in Chain(description.body, steered=description.adjustable).named_children():
+        body = Chain(description.body, steered=description.adjustable, zero_padding=description.zero_padding)
+        for name, part in body.named_children():
             self.add_module(name, part)
         if description.adjustable:
             self.steering = nn.Parameter(_start_steering(description))

@@ -14,7 +14,7 @@ from nst_fast.files.interruption import Interruption
 from nst_fast.files.overwrites import check_overwrites
 from nst_fast.loss_networks.network import adapt_taps
 from nst_fast.loss_networks.weights import load_loss_network
-from nst_fast.media.pictures import check_picture_suffix
+from nst_fast.media.pictures import check_picture_suffix, encode_picture, read_picture
 from nst_fast.optimization.memory_estimate import check_memory
 from nst_fast.optimization.progress import Progress, write_film
 from nst_fast.optimization.run import Inputs, OptimizationRun
@@ -44,6 +44,10 @@ class OptimizationResult:
     terms: Mapping[str, float]
     iterations: int
     seconds: float
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show: the image."""
+        return encode_picture(read_picture(self.output), ".png")
 
 
 def optimize_image(settings: OptimizeSettings) -> OptimizationResult:

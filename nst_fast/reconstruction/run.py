@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from nst_fast.files.interruption import Interruption
 from nst_fast.loss_networks.network import LossNetwork

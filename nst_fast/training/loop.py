@@ -49,6 +49,11 @@ class TrainingResult:
     steps: int
     seconds: float
 
+    def _repr_jpeg_(self) -> bytes | None:
+        """What notebooks show: the strip of held-out photos, and below them what the network makes of them."""
+        strip = self.checkpoint.parent / STRIP_FILE
+        return strip.read_bytes() if strip.is_file() else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Moment:

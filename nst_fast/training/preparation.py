@@ -12,13 +12,15 @@ from tqdm import tqdm
 
 from nst_fast.data.content_images import ContentImages, digest_photos, list_photos
 from nst_fast.data.held_out import cut_samples, hold_out_photos, read_held_out
-from nst_fast.data.images import load_image
+from nst_fast.data.images import load_image, resize, to_tensor
 from nst_fast.errors import CheckpointError, SettingError
 from nst_fast.loss_networks.network import LossNetwork, adapt_taps, list_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.tones import PhotoTones
+from nst_fast.media.pictures import Picture, read_picture
+from nst_fast.media.resizing import size_for_short_side
 from nst_fast.networks.checkpoint import load_base
 from nst_fast.networks.checkpoint_header import find_checkpoint
 from nst_fast.networks.description import NetworkDescription
@@ -31,8 +33,9 @@ from nst_fast.networks.torch_network import (
 from nst_fast.runs.device import has_fast_bfloat16
 from nst_fast.runs.state import digest
 from nst_fast.settings.networks import LossNetworkSettings, NetworkSettings
-from nst_fast.stylize.style_image import predict_style
+from nst_fast.stylize.style_image import STYLE_SHORT_SIDE, predict_style
 from nst_fast.training.settings import TrainSettings
+from nst_fast.training.style_colors import match_to_photos
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class Inputs:
     """The files of a training.
 
     Attributes:
-        style_image: shape (3, H, W), RGB in [0, 1], at the size of the settings.
+        style_image: shape (3, H, W), RGB in [0, 1], at the size and in the colors of the settings.
         photo_files: to train on.
         held_out_files: never trained on.
         initial: where to start from; None: random weights.
@@ -84,10 +87,14 @@ def find_inputs(settings: TrainSettings) -> Inputs:
         CheckpointError: `init` is neither a shipped style nor a checkpoint.
         SettingError: `init` is another network than the settings ask for.
     """
-    initial = _find_initial(settings)
-    style_image = load_image(settings.style, short_side=settings.style_short_side)
+    style_image, matched = load_image(settings.style, short_side=settings.style_short_side), None
     content = Path(settings.content)
     photo_files, held_out_files = hold_out_photos(list_photos(content), content, settings.held_out_photos)
+    if settings.color == "match":
+        matched = _match_style_image(settings, photo_files)
+        height, width = matched.rgb.shape[:2]
+        style_image = resize(to_tensor(matched.rgb), *size_for_short_side(height, width, settings.style_short_side))
+    initial = _find_initial(settings, matched)
     identity = {
         "style": digest(style_image),
         "content": digest_photos(photo_files, content),
@@ -96,8 +103,17 @@ def find_inputs(settings: TrainSettings) -> Inputs:
     return Inputs(style_image, photo_files, held_out_files, initial, identity)
 
 
-def _find_initial(settings: TrainSettings) -> Initial | None:
+def _match_style_image(settings: TrainSettings, photo_files: list[Path]) -> Picture:
+    """The style image in the colors of the photos, no smaller than the training and the predictor need it."""
+    short_side = max(settings.style_short_side, STYLE_SHORT_SIDE)
+    return match_to_photos(read_picture(settings.style, min_short_side=short_side), photo_files)
+
+
+def _find_initial(settings: TrainSettings, matched: Picture | None) -> Initial | None:
     """The network to start from; None: random weights.
+
+    Args:
+        matched: the style image in the colors of the photos; None: it keeps its own.
 
     Raises:
         CheckpointError: `init` is neither a shipped style nor a checkpoint.
@@ -107,7 +123,7 @@ def _find_initial(settings: TrainSettings) -> Initial | None:
     if init == RANDOM:
         return None
     if init is None or init == BASE:
-        return _start_from_base(settings)
+        return _start_from_base(settings, matched)
     path = find_checkpoint(init)
     network = load_network(init)
     found, wanted = _shape(network.description), (settings.network.name, settings.network.width)
@@ -119,7 +135,7 @@ def _find_initial(settings: TrainSettings) -> Initial | None:
     return Initial(_adapt(network, settings.network), f"{path.stem} {digest(path.read_bytes())}", is_base=False)
 
 
-def _start_from_base(settings: TrainSettings) -> Initial | None:
+def _start_from_base(settings: TrainSettings, matched: Picture | None) -> Initial | None:
     wanted = settings.network
     try:
         base = load_base()
@@ -132,7 +148,7 @@ def _start_from_base(settings: TrainSettings) -> Initial | None:
             name, width = _shape(base.description)
             raise SettingError(f"init base is an adjustable {name} network of width {width}; choose another init")
         return None
-    network = network_from_checkpoint(predict_style(Path(settings.style)))
+    network = network_from_checkpoint(predict_style(matched or Path(settings.style)))
     return Initial(network, f"base {base.digest}", is_base=True)
 
 

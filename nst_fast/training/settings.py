@@ -18,6 +18,7 @@ CHOICES = ("preset", "network", "loss_network")
 OPTIMIZERS = ("muon", "adam")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CHECKPOINT_DTYPES = ("fp16", "fp32")
+COLORS = ("match",)
 
 
 class Optimization(NamedTuple):
@@ -68,10 +69,16 @@ class TrainSettings:
 
     loss: LossSettings = setting(LossSettings(grid_weight=30.0), "", heading="Look of the style")
     temporal_weight: float = setting(
-        3.0, "weight of the temporal loss, which makes strokes follow what moves in films; 0: none", at_least=0
+        2.0, "weight of the temporal loss, which makes strokes follow what moves in films; 0: none", at_least=0
     )
     style_short_side: int = setting(
         384, "short side in pixels at which the style image is used; smaller: finer strokes", at_least=16
+    )
+
+    color: str | None = setting(
+        None,
+        "match: give the style image the colors of the photos first, so that they stay; null: its own",
+        choices=COLORS,
     )
 
     network: NetworkSettings = setting(NetworkSettings, "", heading="The network to train")

@@ -15,6 +15,7 @@ from nst_fast.export.fixed_strength import fix_strength
 from nst_fast.export.int8 import as_input, export_onnx_in_int8
 from nst_fast.export.onnx_file import export_onnx, load_onnx
 from nst_fast.export.pt2_file import export_pt2
+from nst_fast.export.zero_padding import pad_with_zeros
 from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from nst_fast.networks.onnx_graph import build_onnx_graph
 from nst_fast.networks.registry import NETWORKS
@@ -46,6 +47,16 @@ def test_onnx(tmp_path, name, pixels):
     assert header["network"] == {"name": name, "width": 8, "input_noise": 0.1}
     assert header["min_side"] == 8
     assert [file.name for file in path.parent.iterdir()] == ["wave.onnx"]
+
+
+def test_coreml_with_zero_padding(coremltools, tmp_path):
+    """A package without reflections: Core ML's own padding of convolutions is all there is."""
+    path = tmp_path / "wave.mlpackage"
+    export_coreml(pad_with_zeros(build_checkpoint()), path, height=40, width=56)
+    spec = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
+    blocks = spec.mlProgram.functions["main"].block_specializations.values()
+    operations = [operation.type for block in blocks for operation in block.operations]
+    assert "conv" in operations and "pad" not in operations
 
 
 def test_differences_are_found():

@@ -1,5 +1,6 @@
 """The ONNX graph in ONNX Runtime against the network in PyTorch."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -52,6 +53,45 @@ def test_images(network, size):
     images = torch.rand(2, 3, *size)
     (stylized,) = run(build_onnx_graph(checkpoint_from_network(network), pixels=False), images=images)
     np.testing.assert_allclose(stylized, AnySizeNetwork(network, pixels=False)(images).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+@pytest.mark.parametrize(
+    ("name", "arguments"), [*((name, {}) for name in NETWORKS), ("realtime", {"adjustable": True})]
+)
+def test_zero_padding(random_network, name, arguments, pixels):
+    """With zeros in place of reflections, the graph still gives what PyTorch gives, and the borders differ."""
+    reflecting = random_network(name, width=8, input_noise=0.1, **arguments)
+    checkpoint = checkpoint_from_network(reflecting)
+    padded = dataclasses.replace(checkpoint, description=dataclasses.replace(checkpoint.description, zero_padding=True))
+    images = torch.randint(0, 256, (2, 24, 32, 3), dtype=torch.uint8)
+    images = images if pixels else images.permute(0, 3, 1, 2).float() / 255
+    (stylized,) = run(build_onnx_graph(padded, pixels=pixels), images=images)
+    expected = AnySizeNetwork(network_from_checkpoint(padded), pixels=pixels)(images).numpy()
+    assert np.abs(stylized.astype(float) - expected).max() <= (1 if pixels else 1e-5)
+    (reflected,) = run(build_onnx_graph(checkpoint, pixels=pixels), images=images)
+    assert np.abs(reflected.astype(float) - stylized).max() > (2 if pixels else 0.01)
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_size(random_network, name, pixels):
+    """A graph for one size gives what one for all sizes gives, and with floats holds nothing that depends on sizes."""
+    onnx = pytest.importorskip("onnx")
+    checkpoint = checkpoint_from_network(random_network(name, width=8, input_noise=0.1))
+    padded = dataclasses.replace(checkpoint, description=dataclasses.replace(checkpoint.description, zero_padding=True))
+    images = torch.randint(0, 256, (1, 24, 32, 3), dtype=torch.uint8)
+    images = images if pixels else images.permute(0, 3, 1, 2).float() / 255
+    (expected,) = run(build_onnx_graph(padded, pixels=pixels), images=images)
+    graph = build_onnx_graph(padded, pixels=pixels, size=(24, 32))
+    (stylized,) = run(graph, images=images)
+    assert np.abs(stylized.astype(float) - expected).max() <= (1 if pixels else 1e-6)
+    model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
+    sides = [side.dim_value for side in model.graph.input[0].type.tensor_type.shape.dim]
+    assert sides == list(images.shape)
+    if not pixels:
+        assert {"Shape", "Range", "Pad", "Slice", "Gather"} & {node.op_type for node in model.graph.node} == set()
 
 
 def test_pixels(network):
