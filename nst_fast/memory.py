@@ -107,6 +107,16 @@ def _left_by_address_space(process) -> int | None:
     return None
 
 
+def has_address_space(wanted: int) -> bool:
+    """Whether this process may have so many bytes of addresses, used or not (`ulimit -v`)."""
+    with contextlib.suppress(ImportError, OSError):  # Windows has no such limits
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        return limit == resource.RLIM_INFINITY or limit >= wanted
+    return True
+
+
 def keep_freed_memory(*, of_any_size: bool = False) -> None:
     """Make this process keep the memory that it frees, for its next allocation. Does nothing without glibc.
 

@@ -7,6 +7,7 @@ import platform
 import sys
 
 from nst_fast.errors import SettingError, nearest_name
+from nst_fast.memory import has_address_space
 from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.stylize.engines.engine import Engine
 from nst_fast.stylize.engines.graph_engine import GraphEngine
@@ -15,6 +16,8 @@ from nst_fast.stylize.engines.onnxruntime_engine import list_provided_devices, o
 PRECISIONS = ("fp32", "bf16", "fp16")
 # Fastest first, as measured on two x86 cores. `compile` is never chosen by itself: it takes a minute to start.
 ENGINES = ("openvino", "onnxruntime", "torch", "compile")
+# OpenVINO aborts the process where it gets no more; ONNX Runtime is content with 1 GiB.
+_ADDRESSES_OF_OPENVINO = 2 << 30
 _TORCH_ENGINES = ("torch", "compile")
 _BY_TORCH = ("torch", "install the extra nst-fast[train]", PRECISIONS, ("cpu", "cuda", "mps"))
 # engine -> (the module it needs, how to get that, its precisions, the kinds of device it reaches; None: see
@@ -64,6 +67,8 @@ def choose_engine(engine: str, device: str | None, precision: str) -> tuple[str,
     usable = list_engines(device, precision)
     if not usable:
         raise SettingError(f"no installed engine has {precision} on {device}; install the extra nst-fast[train]")
+    if usable[:2] == ["openvino", "onnxruntime"] and not has_address_space(_ADDRESSES_OF_OPENVINO):
+        return "onnxruntime", device
     return usable[0], device
 
 

@@ -56,6 +56,19 @@ def test_auto_takes_the_fastest_that_is_installed(computer):
     assert choose_engine("auto", None, "bf16") == ("openvino", "cpu")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_a_process_of_few_addresses_gets_onnx_runtime(computer, monkeypatch):
+    """Below 2 GiB of addresses (`ulimit -v`) auto leaves OpenVINO out, which would abort; who asks for it gets it."""
+    import resource
+
+    computer("openvino", "onnxruntime", "torch")
+    for limit, expected in ((1 << 30, "onnxruntime"), (2 << 30, "openvino"), (resource.RLIM_INFINITY, "openvino")):
+        monkeypatch.setattr(resource, "getrlimit", lambda _which, limit=limit: (limit, limit))
+        assert choose_engine("auto", None, "fp32") == (expected, "cpu")
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (1 << 30, 1 << 30))
+    assert choose_engine("openvino", None, "fp32") == ("openvino", "cpu")
+
+
 def test_a_gpu_goes_before_the_cpu(computer):
     """Without a device, the GPU that an installed engine reaches is taken: ONNX Runtime's first, then PyTorch's."""
     computer("openvino", "onnxruntime", provided=("cpu", "cuda"), gpu=True)
