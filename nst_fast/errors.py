@@ -7,6 +7,9 @@ exception is a bug.
 
 import difflib
 
+# Of the extra `train`, which stylizing does not need: where one is missing, the error names the extra.
+TRAIN_PACKAGES = {"torch", "torchvision", "hydra", "omegaconf", "tensorboard", "yaml"}
+
 
 class NstFastError(Exception):
     """A mistake or a circumstance that the user can fix; its text is one line that says how.

@@ -22,6 +22,7 @@ from nst_fast import TrainSettings, load_checkpoint, train
 from nst_fast.errors import SettingError
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.training.loop import Moment
+from nst_fast.training.run_log import STRIP_FILE
 from nst_fast.training.settings import choose_preset
 
 from .images import to_pixels
@@ -149,7 +150,7 @@ def _time_steps(settings: TrainSettings) -> tuple[float, float]:
 def _show(settings: TrainSettings) -> Callable[[Moment], None]:
     """Shows the progress, with the sample images that the training writes as the preview, and minds interruptions."""
     progress = comfy.utils.ProgressBar(settings.steps)
-    strip = settings.folder / "strip.jpg"
+    strip = settings.folder / STRIP_FILE
     shown = 0.0
 
     def show(moment: Moment) -> None:

@@ -4,8 +4,12 @@ import argparse
 import importlib
 from typing import Any
 
-from nst_fast.cli.main import TRAIN_PACKAGES, VERBS
+from nst_fast.cli.main import VERBS
 from nst_fast.cli.shell_functions import FILE, FOLDER, SETTINGS, STYLE, shell_function, write_functions
+from nst_fast.errors import TRAIN_PACKAGES
+from nst_fast.media.film_formats import EFFORTS
+from nst_fast.stylize.engines.choice import ENGINES, PRECISIONS
+from nst_fast.stylize.look import KEPT_COLORS, SUBJECTS
 
 SHELLS = ("bash", "zsh", "fish")
 _EXAMPLES = """\
@@ -30,11 +34,11 @@ _EXPERIMENTS = {
 _FILES, _FOLDERS, _STYLES = ("FILE", "INPUT", "PATH", "PHOTO", "STRING|FILE"), ("FOLDER",), ("NAME|FILE",)
 _WORDS = {
     "DEVICE": ("cpu", "cuda", "directml", "coreml", "mps"),
-    "ENGINE": ("auto", "onnxruntime", "openvino", "torch", "compile"),
-    "HOW": ("luminance", "match"),
-    "TYPE": ("fp32", "bf16", "fp16"),
-    "WHERE": ("person", "background"),
-    "WORD": ("fast", "medium", "slow"),
+    "ENGINE": ("auto", *ENGINES),
+    "HOW": KEPT_COLORS,
+    "TYPE": PRECISIONS,
+    "WHERE": SUBJECTS,
+    "WORD": EFFORTS,
 }
 
 

@@ -8,7 +8,7 @@ import warnings
 from nst_fast.cli.file_reports import EXIT_STATUSES
 from nst_fast.cli.log_lines import show_logs
 from nst_fast.cli.terminal import printable
-from nst_fast.errors import NstFastError, nearest_name
+from nst_fast.errors import TRAIN_PACKAGES, NstFastError, nearest_name
 
 # verb -> (module with main(arguments) -> exit status, what it does); modules are imported when needed.
 VERBS = {
@@ -24,8 +24,6 @@ VERBS = {
     "benchmark": ("nst_fast.cli.benchmark", "measure how fast the networks run on this computer"),
     "completion": ("nst_fast.cli.completion", "print a script that completes this command in your shell"),
 }
-# Packages of the extra `train`, which stylizing does not need.
-TRAIN_PACKAGES = {"torch", "torchvision", "hydra", "omegaconf", "tensorboard", "yaml"}
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130

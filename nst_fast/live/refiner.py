@@ -5,15 +5,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nst_fast.errors import SettingError
+from nst_fast.errors import TRAIN_PACKAGES, SettingError
 from nst_fast.live.gallery import Style
 from nst_fast.live.made_styles import MadeStyles
 from nst_fast.live.refinement import Refinement
 from nst_fast.media.listing import find_images
 from nst_fast.media.pictures import Picture, write_picture
 from nst_fast.networks.checkpoint import load_base, save_checkpoint
-
-_NEEDED = ("hydra", "omegaconf", "tensorboard", "torch", "torchvision", "yaml")
 
 
 class Refiner:
@@ -31,7 +29,7 @@ class Refiner:
 
     def why_not(self) -> str | None:
         """Why styles cannot be refined here, in one line; None: they can."""
-        if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        if any(importlib.util.find_spec(name) is None for name in TRAIN_PACKAGES):
             return "Refine needs the extra train: install nst-fast[train], then start nst-fast live again"
         if self._photos is None:
             return "Refine needs photos to train on: start nst-fast live with --photos FOLDER, some hundred photos"
@@ -86,10 +84,7 @@ class Refiner:
         Raises:
             SettingError: nothing is being refined.
         """
-        current = self._find()
-        current.close()
-        current.join()
-        self._forget(current)
+        self._end(restore=False)
 
     def discard(self) -> None:
         """End the training; the style is again what it was before.
@@ -97,11 +92,7 @@ class Refiner:
         Raises:
             SettingError: nothing is being refined.
         """
-        current = self._find()
-        current.close()
-        current.join()
-        current.style.exchange(current.original)
-        self._forget(current)
+        self._end(restore=True)
 
     def close(self) -> None:
         """The server ends."""
@@ -113,7 +104,12 @@ class Refiner:
             raise SettingError("nothing is being refined")
         return self._current
 
-    def _forget(self, current: Refinement) -> None:
+    def _end(self, *, restore: bool) -> None:
+        current = self._find()
+        current.close()
+        current.join()
+        if restore:
+            current.style.exchange(current.original)
         # Last of all: a page takes it as the sign that the style is now as it will be.
         self._current, self._made.pinned = None, None
         if current.style.checkpoint.shared_digest == load_base().shared_digest:

@@ -145,9 +145,7 @@ class PerceptualLoss(nn.Module):
                 features[tap], photo.features[tap], settings.scaling, self.feature_variance[tap]
             )
         for tap in self.style_taps:
-            by_tap[f"style.{tap}"] = self._compare_style(
-                tap, features[tap], targets, photo.ranks, split_counts(stylized, features[tap])
-            )
+            by_tap[f"style.{tap}"] = self._compare_style(tap, stylized, features[tap], targets, photo.ranks)
         terms = {
             "content": self._over_taps(by_tap, "content", self.content_taps),
             "style": self._over_taps(by_tap, "style", self.style_taps),
@@ -173,21 +171,19 @@ class PerceptualLoss(nn.Module):
         return total.mean(), {name: term.detach().mean() for name, term in named.items()}
 
     def _compare_style(
-        self, tap: str, features: Tensor, targets: StyleTargets, ranks: Tensor | None, windows: tuple[int, int]
+        self, tap: str, stylized: Tensor, features: Tensor, targets: StyleTargets, ranks: Tensor | None
     ) -> Tensor:
         settings = self.settings
         if not settings.compares_moments:
             return style_loss(features, targets.grams[tap], settings.scaling)
         target = targets.moments[tap]
         whole = target.over_all()
-        if settings.band_share == 0 or ranks is None:
-            moments = measure_moments(features)
-            by_bands = torch.zeros(len(features), device=features.device)
-        else:
-            moments = measure_moments(features, weigh_bands(ranks, *features.shape[2:]))
+        bands = None if settings.band_share == 0 or ranks is None else weigh_bands(ranks, *features.shape[2:])
+        moments = measure_moments(features, bands)
+        over_all = by_bands = by_windows = moment_loss(moments.over_all(), whole)
+        if bands is not None:
             by_bands = moment_loss(moments, target)
-        over_all = moment_loss(moments.over_all(), whole)
-        by_windows = over_all
+        windows = split_counts(stylized, features)
         if settings.window_share > 0 and windows != (1, 1):
             by_windows = moment_loss(measure_windows(features, *windows), whole)
         rest = 1 - settings.band_share - settings.window_share
