@@ -20,6 +20,7 @@ from PIL import Image
 from nst_fast.benchmark import build_random_checkpoint, describe_computer
 from nst_fast.media.pictures import read_picture
 from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo
+from nst_fast.networks.description import STEERING, STRENGTHS, AddPhoto
 from nst_fast.networks.registry import describe_network
 from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
@@ -33,13 +34,15 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 def build_adjustable_checkpoint() -> Checkpoint:
-    """The realtime network with the strength knob and random weights."""
+    """The realtime network with the strength knob and random weights; from strength 1 on, as after training, the photo
+    does not go around it."""
     description = describe_network("realtime", input_noise=0.016, adjustable=True)
     random = np.random.default_rng(0)
     weights = {
         name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
         for name, shape in description.list_parameters().items()
     }
+    weights[STEERING][[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0
     return Checkpoint(description, weights, CheckpointInfo(style={"name": "adjustable"}))
 
 

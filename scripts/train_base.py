@@ -28,12 +28,12 @@ from nst_fast.loss_networks.network import LossNetwork, adapt_taps
 from nst_fast.loss_networks.weights import load_loss_network
 from nst_fast.losses.content import measure_feature_variance
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.losses.settings import LossSettings
+from nst_fast.losses.settings import DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.losses.tones import PhotoTones
 from nst_fast.media.listing import find_images
 from nst_fast.memory import keep_freed_memory
 from nst_fast.networks.checkpoint import BASE_FILE, PREDICTOR_FILE, CheckpointInfo, load_checkpoint, save_checkpoint
-from nst_fast.networks.style_predictor import StylePredictor, save_predictor
+from nst_fast.networks.style_predictor import StylePredictor, load_predictor, save_predictor
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network, load_network, make_adjustable
 from nst_fast.networks.torch_style_predictor import StylePredictor as TrainedPredictor
 from nst_fast.runs.device import choose_device, has_fast_bfloat16
@@ -70,16 +70,7 @@ def main() -> None:
     steps = options.steps + options.vgg_steps
     decisive = {key: str(value) for key, value in vars(options).items() if key not in ("device", "output", *_REPORTING)}
     identity = {**decisive, "styles": len(style_files)}
-    torch.manual_seed(options.seed)
-    network = build_network("realtime", width=options.width, input_noise=0.016, adjustable=True)
-    if options.init:
-        network = make_adjustable(load_network(options.init))
-    base = BaseNetwork(network, TrainedPredictor(network.description.steering_channels)).to(device)
-    generator = torch.Generator().manual_seed(options.seed)
-    samples = [style_images[n % len(style_images)] for n in range(FEATURE_SAMPLES)]
-    base.predictor.learn_scale(
-        torch.cat([read_features(compact, vary_style_image(image.to(device), generator)) for image in samples])
-    )
+    base = build_base(options, compact, style_images).to(device)
     training = BaseTraining(
         base,
         temporal_weight=options.temporal_weight,
@@ -108,6 +99,27 @@ def main() -> None:
         torch.distributed.destroy_process_group()
 
 
+def build_base(options: argparse.Namespace, compact: LossNetwork, style_images: list[torch.Tensor]) -> BaseNetwork:
+    """The network and the predictor before the first step, on the CPU."""
+    torch.manual_seed(options.seed)
+    network = build_network("realtime", width=options.width, input_noise=0.016, adjustable=True)
+    start = Path(options.init or "")
+    if options.init:
+        network = make_adjustable(load_network(start / BASE_FILE if start.is_dir() else options.init))
+    predictor = TrainedPredictor(network.description.steering_channels)
+    if start.is_dir() and options.init:
+        weights = load_predictor(start / PREDICTOR_FILE).weights
+        predictor.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+        return BaseNetwork(network, predictor)
+    device = next(compact.parameters()).device
+    generator = torch.Generator().manual_seed(options.seed)
+    samples = [style_images[n % len(style_images)] for n in range(FEATURE_SAMPLES)]
+    predictor.learn_scale(
+        torch.cat([read_features(compact, vary_style_image(image.to(device), generator)).cpu() for image in samples])
+    )
+    return BaseNetwork(network, predictor)
+
+
 class Phase(NamedTuple):
     """Steps with one loss network."""
 
@@ -130,7 +142,8 @@ def run_phase(
 ) -> None:
     """Take the steps of a phase that are left, and save every few minutes."""
     device = next(training.base.parameters()).device
-    loss = build_loss(phase.loss_network, style_images[0].float().to(device) / 255, photos, device)
+    style_image = style_images[0].float().to(device) / 255
+    loss = build_loss(phase.loss_network, style_image, photos, options.style_strength)
     pool = StylePool(style_images, loss, compact, size=phase.pool_size, seed=options.seed + phase.steps.start)
     batches = iterate_batches(
         photos,
@@ -160,9 +173,15 @@ def run_phase(
             saved = time.monotonic()
 
 
-def build_loss(loss_network: LossNetwork, style_image, photos: ContentImages, device: torch.device) -> PerceptualLoss:
+def build_loss(
+    loss_network: LossNetwork, style_image: torch.Tensor, photos: ContentImages, style_strength: float
+) -> PerceptualLoss:
     """The loss of all styles; each image of a batch brings targets of its own."""
-    settings = adapt_taps(LossSettings(grid_weight=30.0), loss_network.architecture)
+    device = style_image.device
+    # Colors count twice: a predictor gets those of style images that it has not seen wrong before anything else.
+    taps = {**DEFAULT_STYLE_TAPS, "relu1_1": 2 * DEFAULT_STYLE_TAPS["relu1_1"]}
+    settings = LossSettings(style_strength=style_strength, style_taps=taps, grid_weight=30.0)
+    settings = adapt_taps(settings, loss_network.architecture)
     if device.type == "cpu":
         if has_fast_bfloat16():
             loss_network.autocast_type = torch.bfloat16
@@ -233,7 +252,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--pool", type=int, default=400, help="style images measured ahead")
     parser.add_argument("--held-out", type=int, default=45, help="style images to keep out")
-    parser.add_argument("--init", help="start from the convolutions of this realtime network")
+    parser.add_argument("--init", help="a realtime network to start from, or a folder with base network and predictor")
+    parser.add_argument("--style-strength", type=float, default=4.0, help="weight of the style loss")
     parser.add_argument("--temporal-weight", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device")

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 import warnings
 
@@ -35,8 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None: those of the process.
     """
+    if arguments is None:
+        try:
+            return main(sys.argv[1:])
+        finally:
+            # All is done but the interpreter's own end, which would answer Ctrl-C with a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     show_logs()
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     if not debug:
@@ -60,6 +66,16 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output, such as `head`, has gone. Say nothing, and keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        if debug or not _was_interrupted(error):
+            raise
+        return EXIT_INTERRUPTED
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Whether it came up while something cleaned up after Ctrl-C, which argparse, for one, fails at."""
+    context = error.__context__
+    return context is not None and (isinstance(context, KeyboardInterrupt) or _was_interrupted(context))
 
 
 def print_help() -> None:

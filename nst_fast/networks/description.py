@@ -184,6 +184,14 @@ def interpolate_strength(strength: float) -> tuple[float, ...]:
     return tuple(shares)
 
 
+def adds_photo(steering: Any) -> bool:
+    """Whether `AddPhoto` adds anything with this steering, an array (..., steering channels) of a network that has it.
+
+    Its colors are the last of what is steered.
+    """
+    return bool(steering[..., -AddPhoto.channels :].any())
+
+
 @dataclass(frozen=True)
 class NetworkDescription:
     """An image transformation network without its weights.

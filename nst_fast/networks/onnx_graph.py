@@ -25,6 +25,7 @@ from nst_fast.networks.description import (
     Relu,
     Sigmoid,
     SmoothUpsampleConv,
+    adds_photo,
 )
 from nst_fast.networks.input_noise import PERIOD, build_noise_waves
 from nst_fast.networks.onnx_writer import FLOAT, UINT8, GraphWriter
@@ -40,6 +41,7 @@ def build_onnx_graph(
     origin: bool = False,
     strength: float | None = 1.0,
     strength_input: bool = False,
+    photo: bool = True,
     size: tuple[int, int] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
@@ -58,11 +60,13 @@ def build_onnx_graph(
             `steering` (1, 2, steering channels): see `Checkpoint.steer`.
         strength_input: True: an adjustable network has the input `strength` (), 0 to 2, whose default is the argument
             of that name; where that is None it must be given, as onnxruntime-web wants it.
+        photo: False: `AddPhoto` is left out, which saves the time that it takes; for steering with which it adds
+            nothing, as that of strengths from 1 on usually is. A graph of fixed strength finds out for itself.
         size: height and width, multiples of the network's stride, of a graph for one image of this size. With floats,
             nothing in it depends on a size, as converters for phones want it. None: any batch, height and width.
         metadata: goes into the file's own.
     """
-    writer = _NetworkWriter(checkpoint, pixels, statistics, origin, strength, size)
+    writer = _NetworkWriter(checkpoint, pixels, statistics, origin, strength, photo, size)
     if strength_input and checkpoint.description.adjustable:
         writer.take_strength(strength)
     return writer.write(metadata or {})
@@ -76,6 +80,7 @@ class _NetworkWriter:
         statistics: bool,
         origin: bool,
         strength: float | None,
+        photo: bool,
         size: tuple[int, int] | None,
     ) -> None:
         self._network = checkpoint.description
@@ -94,6 +99,7 @@ class _NetworkWriter:
         # Scales and shifts, (2, steering channels), of adjustable networks; None: they are an input, or weights.
         self._fixed_steering = None if strength is None or not self._adjustable else checkpoint.steer(strength)[0]
         self._steering = ""  # the name of those that are an input, or computed from one
+        self._adds_photo = photo and (self._fixed_steering is None or adds_photo(self._fixed_steering))
         self._steered_channels_passed = 0
         # Tensors that were unshuffled, whose channels stand in another order than the network's: by which factor. The
         # convolution that comes next takes them in that order.
@@ -112,7 +118,7 @@ class _NetworkWriter:
             share = writer.node("Clip", share, writer.constant(0.0), writer.constant(1.0))
             step = writer.constant(table[place + 1 : place + 2] - table[place : place + 1])
             steering = writer.node("Add", steering, writer.node("Mul", share, step))
-        self._steering, self._fixed_steering = steering, None
+        self._steering, self._fixed_steering, self._adds_photo = steering, None, True
 
     def write(self, metadata: Mapping[str, str]) -> bytes:
         writer, channels = self._writer, self._network.statistics_channels
@@ -170,7 +176,7 @@ class _NetworkWriter:
             case InstanceNorm():
                 return self._normalize(path, layer.channels, hidden)
             case AddPhoto():
-                return self._add_photo(hidden)
+                return self._add_photo(hidden) if self._adds_photo else hidden
             case Conv(kernel_size=3, stride=1) if hidden in self._squares:
                 return self._convolve_squares(path, hidden)
             case Conv():

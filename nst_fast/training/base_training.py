@@ -14,7 +14,7 @@ from nst_fast.networks.description import interpolate_strength
 from nst_fast.networks.input_noise import PERIOD
 from nst_fast.networks.torch_network import StyleNetwork, mix_strengths
 from nst_fast.networks.torch_style_predictor import StylePredictor
-from nst_fast.training.conditions import draw_second_frames, draw_strengths
+from nst_fast.training.conditions import allow_steering, draw_second_frames, draw_strengths, keep_photo_out
 from nst_fast.training.ema import WeightAverage
 from nst_fast.training.optimizers import build_optimizers
 from nst_fast.training.run import draw_noise_origin
@@ -32,18 +32,26 @@ class BaseNetwork(nn.Module):
     """The network that all styles share, and the predictor of its steering.
 
     Args:
-        network: an adjustable network, whose own steering is what the predictor adds to.
+        network: an adjustable network, whose own steering is what the predictor adds to. Both are held to
+            `allow_steering`.
         predictor: of its steering.
     """
+
+    allowed: Tensor
 
     def __init__(self, network: StyleNetwork, predictor: StylePredictor) -> None:
         super().__init__()
         self.network = network
         self.predictor = predictor
+        self.register_buffer("allowed", allow_steering(network.steering.detach()), persistent=False)
+        keep_photo_out(network)
+        with torch.no_grad():
+            predictor.to_steering.weight.mul_(self.allowed.flatten()[:, None])
+            predictor.to_steering.bias.mul_(self.allowed.flatten())
 
     def predict_tables(self, standardized: Tensor) -> Tensor:
         """The steering at every strength, (B, strengths, 2, channels), from standardized features."""
-        return self.network.steering + self.predictor(standardized)
+        return self.network.steering + self.predictor(standardized) * self.allowed
 
 
 class BaseTraining:

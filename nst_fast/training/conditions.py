@@ -12,26 +12,46 @@ from nst_fast.networks.torch_network import StyleNetwork
 _AT_ONE, _AT_ZERO = 0.55, 0.1
 
 
-def draw_strengths(seed: int, step: int, count: int) -> list[float]:
-    """The strength for each image of a step, 0 to 2."""
+def draw_strengths(seed: int, step: int, count: int, *, other_than_one: bool = False) -> list[float]:
+    """The strength for each image of a step, 0 to 2.
+
+    Args:
+        other_than_one: True: what the network does at 1 is not trained; those images have any strength.
+    """
     generator = torch.Generator().manual_seed(mix_seed(seed, step, 4))
     choices, uniform = torch.rand(2, count, generator=generator).tolist()
+    at_one = 0.0 if other_than_one else _AT_ONE
     return [
-        1.0 if choice < _AT_ONE else 0.0 if choice < _AT_ONE + _AT_ZERO else 2 * strength
+        1.0 if choice < at_one else 0.0 if choice < at_one + _AT_ZERO else 2 * strength
         for choice, strength in zip(choices, uniform, strict=True)
     ]
 
 
-def keep_photo_out(network: StyleNetwork) -> None:
-    """Let the photo go around an adjustable network only at strengths below 1, now and as long as it is trained.
+def keep_strength_one(network: StyleNetwork) -> None:
+    """Train nothing but the steering of an adjustable network at strengths other than 1, from now on."""
+    network.requires_grad_(False)
+    network.steering.requires_grad_(True)
+    allowed = torch.tensor([strength != 1 for strength in STRENGTHS], device=network.steering.device)
+    network.steering.register_hook(lambda gradient: gradient * allowed[:, None, None])
+
+
+def allow_steering(like: Tensor) -> Tensor:
+    """1 where steering, (strengths, 2, channels), may be other than 0; else 0: the photo goes around an adjustable
+    network only at strengths below 1.
 
     Elsewhere its detail would show through the strokes, and outlines that the strokes have moved would be doubled.
     """
-    allowed = torch.ones_like(network.steering)
+    allowed = torch.ones_like(like)
     allowed[[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0  # colors come last
+    return allowed
+
+
+def keep_photo_out(network: StyleNetwork) -> None:
+    """Hold the steering to `allow_steering`, now and as long as the network is trained."""
+    allowed = allow_steering(network.steering)
     with torch.no_grad():
         network.steering.mul_(allowed)
-    network.steering.register_hook(lambda gradient: gradient * allowed)
+    network.steering.register_hook(lambda gradient: gradient * allowed.to(gradient.device))
 
 
 def draw_second_frames(photos: Tensor, seed: int) -> tuple[Tensor, Motion]:

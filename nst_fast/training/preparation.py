@@ -120,6 +120,11 @@ def _find_initial(settings: TrainSettings, matched: Picture | None) -> Initial |
         SettingError: `init` is another network than the settings ask for.
     """
     init = settings.init
+    if settings.train_only == "strength" and (init in (None, RANDOM) or not settings.network.adjustable):
+        raise SettingError(
+            "train_only strength is for a network that is trained already; give its checkpoint or style as init, and "
+            "leave network.adjustable true"
+        )
     if init == RANDOM:
         return None
     if init is None or init == BASE:

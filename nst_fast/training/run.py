@@ -17,7 +17,7 @@ from nst_fast.networks.torch_network import StyleNetwork, build_network, mix_str
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.runs.state import restore_parts
 from nst_fast.settings.networks import NetworkSettings
-from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out
+from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out, keep_strength_one
 from nst_fast.training.divergence import DivergenceGuard
 from nst_fast.training.ema import WeightAverage
 from nst_fast.training.optimizers import build_optimizers
@@ -113,6 +113,8 @@ class TrainingRun:
         self.network = network.to(device).to(memory_format=self.memory_format).train()
         if settings.network.adjustable:
             keep_photo_out(self.network)
+        if settings.train_only == "strength":
+            keep_strength_one(self.network)
         self.average = WeightAverage(self.network, settings.ema_decay)
         self.optimizers = build_optimizers(self.network.parameters(), *settings.optimization)
         # float16 gradients underflow without it. It does nothing for other number types.
@@ -212,7 +214,7 @@ class TrainingRun:
         settings, step = self.settings, self.step
         strengths, shares, moved, motion, temporal_weight = None, None, None, None, None
         if settings.network.adjustable:
-            drawn = draw_strengths(settings.seed, step, len(photos))
+            drawn = draw_strengths(settings.seed, step, len(photos), other_than_one=settings.train_only == "strength")
             strengths = torch.tensor(drawn, device=self.device)
             shares = torch.tensor([interpolate_strength(strength) for strength in drawn], device=self.device)
         if settings.temporal_weight > 0:

@@ -19,6 +19,7 @@ OPTIMIZERS = ("muon", "adam")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CHECKPOINT_DTYPES = ("fp16", "fp32")
 COLORS = ("match",)
+TRAIN_ONLY = ("strength",)
 
 
 class Optimization(NamedTuple):
@@ -57,6 +58,11 @@ class TrainSettings:
         "start from base, random, a shipped style or a checkpoint; null: base, random for other kinds",
         verbatim=True,
         changes_result=False,
+    )
+    train_only: str | None = setting(
+        None,
+        "strength: give the network of init the strength knob and leave what it does at 1; null: train everything",
+        choices=TRAIN_ONLY,
     )
     name: str | None = setting(
         None, "name of the style; null: file name of the style image", verbatim=True, changes_result=False

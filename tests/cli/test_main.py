@@ -1,4 +1,5 @@
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -120,6 +121,33 @@ def test_ctrl_c_gives_130(monkeypatch, capsys):
     fail_with(monkeypatch, KeyboardInterrupt())
     assert main(["styles"]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_an_error_while_ctrl_c_is_handled(monkeypatch, capsys):
+    """What fails only because Ctrl-C cut something short is no bug, such as argparse that misses its own notes."""
+
+    def parse(arguments: list[str]) -> int:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("no notes")
+
+    monkeypatch.setattr(styles, "main", parse)
+    assert main(["styles"]) == 130
+    assert capsys.readouterr().err == ""
+    with pytest.raises(AttributeError):
+        main(["--debug", "styles"])
+
+
+def test_ctrl_c_at_the_very_end(tmp_path):
+    """When the command is done, Ctrl-C ends the process as it ends any other, without a traceback."""
+    code = (
+        "import os, signal, sys; from nst_fast.cli.main import main; sys.argv = ['nst-fast', '--version']; main(); "
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == -signal.SIGINT
+    assert result.stderr == ""
 
 
 def test_help_is_quick():

@@ -90,6 +90,11 @@ def wait_for_images(page, more: int = 2) -> None:
     wait_until(page, f"Number(document.querySelector('#after').dataset.count || 0) >= {goal}")
 
 
+def wait_for_first_image(page) -> None:
+    """Until a page that was just opened shows something, be it shown already."""
+    wait_until(page, "Number(document.querySelector('#after').dataset.count || 0) >= 1")
+
+
 def pixels_of(page, canvas: str) -> np.ndarray:
     """What a canvas shows, shape (height, width, 3), uint8."""
     address = page.evaluate(f"document.querySelector('{canvas}').toDataURL('image/png')")

@@ -28,6 +28,7 @@ from live_browser import (
     open_page,
     pixels_of,
     state_of,
+    wait_for_first_image,
     wait_for_images,
     wait_for_still,
     wait_until,
@@ -57,7 +58,6 @@ def test_the_camera_is_stylized(browser, tiny_address, tiny_styles):
         assert first.shape[1] == 256
         assert np.abs(first.astype(int) - pixels_of(page, "#after")).mean() > 1
         page.keyboard.press(" ")
-        wait_for_images(page, 1)
         wait_for_still(page)
         check_image(page, tiny_styles["first"], tolerance=6)
         still = pixels_of(page, "#before")
@@ -112,7 +112,7 @@ def test_a_dropped_photo_is_stylized_and_saved_at_its_own_size(browser, tiny_add
     photo = np.array(Image.open(PHOTOS / "china.jpg").convert("RGB"))
     Image.fromarray(photo).save(tmp_path / "photo.png")
     with open_page(browser, tiny_address, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         drop_file(page, tmp_path / "photo.png", "image/png")
         wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
         check_image(page, tiny_styles["first"], tolerance=6)
@@ -129,7 +129,7 @@ def test_a_dropped_photo_is_stylized_and_saved_at_its_own_size(browser, tiny_add
 def test_before_and_after_by_the_keyboard(browser, tiny_address):
     """The divider is a slider that arrow keys move; single keys can be switched off."""
     with open_page(browser, tiny_address, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         page.keyboard.press("c")
         slider = page.get_by_role("slider", name="Before and after")
         slider.press("ArrowRight")
@@ -168,7 +168,7 @@ def test_the_size_follows_the_pace(browser, tiny_address):
 def test_a_refused_camera_is_explained(browser, tiny_address):
     """Without permission the page says so, offers to try again, and still stylizes the sample."""
     with open_page(browser, tiny_address, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         page.get_by_role("button", name="Start the camera").click()
         alert = page.get_by_role("alert")
         assert "The camera is blocked" in alert.inner_text(timeout=30_000)
@@ -185,7 +185,7 @@ def test_no_camera_is_explained(playwright, tiny_address):
 def test_a_camera_in_use_is_explained(browser, tiny_address):
     """When another program holds the camera the page says so, and a second try works."""
     with open_page(browser, tiny_address, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         page.context.grant_permissions(["camera"])
         page.evaluate(
             """() => {
@@ -222,7 +222,7 @@ def test_the_page_survives_the_server(browser, tiny_styles):
 def test_an_idle_page_sleeps_and_wakes(browser, tiny_address, monkeypatch):
     """The server closes an idle connection; the page says nothing of it, and the next change connects again."""
     with open_page(browser, tiny_address, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         monkeypatch.setattr(limits, "SESSION_IDLE_SECONDS", 0.5)
         page.wait_for_timeout(3000)
         assert page.get_by_role("alert").is_hidden()
@@ -308,8 +308,7 @@ def test_stylizing_in_the_browser_with_wasm(browser, tiny_address, tiny_styles):
     with open_page(browser, tiny_address + "?provider=wasm", backend="browser") as page:
         wait_for_images(page, 3)
         page.keyboard.press(" ")
-        wait_for_images(page, 1)
-        page.wait_for_timeout(2000)
+        wait_for_still(page)
         check_image(page, tiny_styles["first"], tolerance=0.6)
         assert "WebAssembly" in page.locator("#state").inner_text()
 
@@ -323,7 +322,7 @@ def test_stylizing_in_the_browser_with_webgpu(playwright, tiny_address, tiny_sty
         contextlib.closing(launch(playwright, *flags)) as browser,
         open_page(browser, tiny_address, backend="server", camera=False, quiet=False) as page,
     ):
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         drop_file(page, tmp_path / "photo.png", "image/png")
         wait_until(page, "document.querySelector('#after').width === 48")
         before = count_of(page)
@@ -351,7 +350,7 @@ def test_the_exported_site_works_without_a_server(browser, tiny_styles, tmp_path
         with open_page(browser, f"http://127.0.0.1:{server.server_port}/") as page:
             wait_for_images(page, 3)
             page.keyboard.press(" ")
-            page.wait_for_timeout(2000)
+            wait_for_still(page)
             check_image(page, tiny_styles["first"], tolerance=0.6)
             assert page.get_by_role("radio", name="On this computer").is_disabled()
             assert not page.get_by_text("Use an image as the style").is_visible()
@@ -363,7 +362,7 @@ def test_knobs_change_the_next_image(browser, tiny_address, tiny_styles, tmp_pat
     """Each knob, moved alone and then together, gives what the command gives, and the page's address says so."""
     Image.open(PHOTOS / "astronaut.jpg").convert("RGB").resize((256, 256)).save(tmp_path / "photo.png")
     with open_page(browser, f"{tiny_address}?style=third&provider=wasm", camera=False, backend=backend) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         drop_file(page, tmp_path / "photo.png", "image/png")
         wait_until(page, "document.querySelector('#after').dataset.source === 'photo'")
         check_image(page, tiny_styles["third"], tolerance)
@@ -403,7 +402,7 @@ def test_an_image_becomes_the_style(browser, tiny_styles, tmp_path, backend, tol
         running_in_thread(app, listener),
         open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend, quiet=False) as page,
     ):
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         assert not page.get_by_role("link", name="Save style").is_visible()
         page.locator("#style-image").set_input_files(tmp_path / "my painting.png")
         wait_until(page, "document.querySelector('#after').dataset.style === 'my painting'")
@@ -486,7 +485,7 @@ def test_a_style_is_refined_while_it_is_watched(
         running_in_thread(app, listener),
         open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend) as page,
     ):
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         assert not page.get_by_role("button", name="Refine").is_visible()
         page.locator("#style-image").set_input_files(painting)
         wait_until(page, "document.querySelector('#after').dataset.style === 'painting'")
@@ -546,7 +545,7 @@ def test_two_styles_are_blended(browser, backend, tolerance):
         running_in_thread(app, listener),
         open_page(browser, address_of(listener) + "?provider=wasm", camera=False, backend=backend) as page,
     ):
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         assert page.locator("#blend-with option").all_inner_texts() == [
             "Nothing",
             styles["chrysanthemums"].about["title"],
@@ -571,7 +570,7 @@ def test_a_wrong_address_is_as_trained(browser, tiny_address):
     """What the address says and the page does not know is left out."""
     asked = "?style=missing&stroke_size=huge&keep_color=blue&region=cat"
     with open_page(browser, tiny_address + asked, camera=False) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         assert page.evaluate("document.querySelector('#after').dataset.style") == "first"
         assert page.evaluate("document.querySelector('#stroke_size').value") == "1"
         assert page.evaluate("document.querySelector('#keep_color').value") == ""
@@ -584,7 +583,7 @@ def test_the_page_fits_and_is_named(browser, tiny_address, width, scheme, tmp_pa
     """At every width nothing is cut off, everything that can be pressed has a name and is large enough to hit."""
     viewport = {"width": width, "height": 800}
     with open_page(browser, tiny_address, camera=False, viewport=viewport, color_scheme=scheme) as page:
-        wait_for_images(page, 1)
+        wait_for_first_image(page)
         page.screenshot(path=Path(os.environ.get("NST_FAST_SCREENSHOTS", tmp_path)) / f"page-{width}-{scheme}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         controls = page.evaluate(

@@ -1,6 +1,7 @@
 """Adjustable networks: scales and shifts that come from outside."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -112,6 +113,29 @@ def test_graph_equals_torch(pixels: bool, statistics: bool, strength: float | No
         assert np.abs(results[0] - expected.numpy()).max() < 1e-4
     if used is not None:
         assert np.abs(results[1] - used.numpy()).max() < 1e-4
+
+
+@pytest.mark.parametrize("strength", [None, 1.5])
+def test_graph_without_the_photo(strength: float | None) -> None:
+    """Where the steering adds no photo, a graph can do without those nodes, and gives what PyTorch gives."""
+    network = build_adjustable()
+    network.steering[2:, :, -3:] = 0
+    checkpoint = checkpoint_from_network(network)
+    pixels = (torch.rand(1, 20, 24, 3) * 255).byte()
+    inputs = {"images": pixels.numpy()} | ({} if strength else {"steering": checkpoint.steer(1.5)})
+    graph = build_onnx_graph(checkpoint, pixels=True, strength=strength, photo=False)
+    expected = (network(pixels.permute(0, 3, 1, 2) / 255, steering=network.steer(1.5)) * 255).round()
+    assert np.abs(run(graph, **inputs)[0].astype(int) - expected.permute(0, 2, 3, 1).numpy()).max() <= 1
+    # One cast of the photo's bytes fewer.
+    casts = [
+        sum(node.op_type == "Cast" for node in onnx.load_from_string(one).graph.node)
+        for one in (build_onnx_graph(checkpoint, pixels=True, strength=0.5 if strength else None), graph)
+    ]
+    assert casts[1] == casts[0] - 1
+    # A fixed strength that adds none finds out for itself.
+    assert build_onnx_graph(checkpoint, pixels=True, strength=1.5) == build_onnx_graph(
+        checkpoint, pixels=True, strength=1.5, photo=False
+    )
 
 
 def test_checkpoint_round_trip(tmp_path) -> None:

@@ -185,11 +185,13 @@ def test_smaller_strokes_work_at_a_larger_size(stylizer, portrait):
 
 
 def build_adjustable() -> Checkpoint:
-    """A network with the strength knob, whose steering differs from strength to strength."""
+    """A network with the strength knob, whose steering differs from strength to strength; the photo goes around it at
+    strengths below 1 only."""
     torch.manual_seed(0)
     network = build_network("realtime", width=4, adjustable=True)
     with torch.no_grad():
         network.steering += 0.3 * torch.randn_like(network.steering)
+        network.steering[2:, :, -3:] = 0
     return checkpoint_from_network(network)
 
 

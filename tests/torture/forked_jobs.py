@@ -5,6 +5,7 @@ import filecmp
 import multiprocessing
 import os
 import shutil
+import signal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -123,6 +124,7 @@ def _run(folder: Path, arguments: tuple[str, ...], journal: Path | None) -> None
         status = main(list(arguments))
     except KeyboardInterrupt:  # before the command could handle it
         status = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is the end of this process, not the command's
     raise SystemExit(status)
 
 

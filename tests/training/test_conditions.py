@@ -4,7 +4,7 @@ import torch
 
 from nst_fast.losses.temporal import move
 from nst_fast.networks.torch_network import build_network
-from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out
+from nst_fast.training.conditions import draw_second_frames, draw_strengths, keep_photo_out, keep_strength_one
 
 
 def test_shares_of_the_strengths():
@@ -16,6 +16,15 @@ def test_shares_of_the_strengths():
     assert others.min() > 0 and others.max() < 2
     quarters = torch.histc(others, 4, 0, 2) / len(others)
     torch.testing.assert_close(quarters, torch.full((4,), 0.25), atol=0.04, rtol=0)
+
+
+def test_strengths_without_one():
+    """Where strength 1 is not trained, its images have any strength; those at 0 are as many as ever."""
+    drawn = torch.tensor(
+        [strength for step in range(500) for strength in draw_strengths(3, step, 8, other_than_one=True)]
+    )
+    assert not (drawn == 1).any()
+    assert abs((drawn == 0).float().mean() - 0.10) < 0.02
 
 
 def test_strengths_belong_to_seed_and_step():
@@ -48,3 +57,17 @@ def test_photo_stays_out_at_full_strength():
     optimizer.step()
     assert not network.steering[2:, :, -3:].any()
     assert (network.steering[:2] != before[:2]).all() and (network.steering[2:, :, :-3] != before[2:, :, :-3]).all()
+
+
+def test_strength_one_stays():
+    """Nothing is trained but the steering at strengths other than 1."""
+    torch.manual_seed(0)
+    network = build_network("realtime", width=8, adjustable=True)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    keep_strength_one(network)
+    network(torch.rand(1, 3, 32, 32), steering=network.steering.sum(0, keepdim=True)).square().sum().backward()
+    torch.optim.Adam(network.parameters(), 0.1).step()
+    trained = [name for name, weight in network.state_dict().items() if not torch.equal(weight, before[name])]
+    assert trained == ["steering"]
+    changed = (network.steering != before["steering"]).flatten(1).any(1)
+    assert changed.tolist() == [True, True, False, True]

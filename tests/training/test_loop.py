@@ -236,6 +236,28 @@ def test_a_run_is_not_continued_from_another_start(start):
         start("second")
 
 
+def test_an_older_network_gets_the_strength_knob(start, photo_folder):
+    """With `train_only=strength` a network without the knob gets it: at strength 1 it gives the very same as before,
+    and at 0 something much nearer to the photo."""
+    checkpoint = start("first", adjustable=False).checkpoint
+    older = load_network(checkpoint)
+    knob = {"init": checkpoint, "train_only": "strength", "steps": 20}
+    adjustable = load_network(start("second", **knob).checkpoint)
+    photos = load_image(list_photos(photo_folder)[0], short_side=32)[None, :, :32, :32]
+    assert torch.equal(adjustable(photos), older(photos))
+    difference = [
+        (adjustable(photos, steering=adjustable.steer(strength)) - photos).abs().mean() for strength in (0, 1)
+    ]
+    assert difference[0] < 0.5 * difference[1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"init": "random"}, {"init": "wave", "adjustable": False}])
+def test_the_knob_alone_needs_a_network(start, changes):
+    """Without a network that is trained already there is nothing to keep at strength 1."""
+    with pytest.raises(SettingError, match="train_only strength is for a network that is trained already; give its"):
+        start(train_only="strength", **changes)
+
+
 def test_a_network_of_another_shape_cannot_be_started_from(start):
     """The message says what the checkpoint is and what was asked for."""
     checkpoint = start("first").checkpoint

@@ -7,6 +7,7 @@ import numpy as np
 
 from nst_fast.memory import is_out_of_memory
 from nst_fast.networks.checkpoint import Checkpoint
+from nst_fast.networks.description import adds_photo
 from nst_fast.networks.onnx_graph import build_onnx_graph
 from nst_fast.stylize.engines.engine import FilmFrame, StylizedFrame, stylize_next_frame, stylize_one_by_one
 
@@ -17,7 +18,8 @@ RunGraph = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 class GraphEngine:
     """Runs a network by whatever opens an ONNX graph.
 
-    The graphs for pixels alone, for given statistics and for tiles are each built when they are first needed.
+    The graphs for pixels alone, for given statistics, for tiles, and with the photo going around an adjustable network
+    are each built when they are first needed.
 
     Args:
         checkpoint: the network.
@@ -27,7 +29,7 @@ class GraphEngine:
     def __init__(self, checkpoint: Checkpoint, open_graph: Callable[[bytes], RunGraph]) -> None:
         self._checkpoint = checkpoint
         self._open_graph = open_graph
-        self._graphs: dict[tuple[bool, bool], RunGraph] = {}
+        self._graphs: dict[tuple[bool, bool, bool], RunGraph] = {}
         self._steering = checkpoint.steer(1.0) if checkpoint.description.adjustable else None
 
     def set_steering(self, steering: np.ndarray) -> None:
@@ -78,13 +80,15 @@ class GraphEngine:
         return np.ascontiguousarray(pixels)
 
     def _run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        kind = ("given" in inputs, "origin" in inputs)
+        photo = self._steering is not None and adds_photo(self._steering)
+        kind = ("given" in inputs, "origin" in inputs, photo)
         if self._steering is not None:
             inputs["steering"] = self._steering
         try:
             if kind not in self._graphs:
+                statistics, origin, photo = kind
                 graph = build_onnx_graph(
-                    self._checkpoint, pixels=True, statistics=kind[0], origin=kind[1], strength=None
+                    self._checkpoint, pixels=True, statistics=statistics, origin=origin, strength=None, photo=photo
                 )
                 self._graphs[kind] = self._open_graph(graph)
             return self._graphs[kind](inputs)

@@ -136,7 +136,7 @@ def test_no_memory_is_said(stylizer, monkeypatch, words):
     def run_out(*_arguments, **_more):
         raise RuntimeError(words)
 
-    monkeypatch.setattr(stylizer._engine, "_graphs", {(False, False): run_out})
+    monkeypatch.setattr(stylizer._engine, "_graphs", {(False, False, False): run_out})
     with pytest.raises(ImageError) as caught:
         stylizer.stylize_pixels(noise(30, 40)[0])
     assert str(caught.value) == ("40 x 30 pixels do not fit the memory of cpu; work at a smaller size, such as 20")
