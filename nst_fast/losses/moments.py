@@ -133,7 +133,7 @@ def mix_moments(moments: list[Moments], shares: list[float]) -> Moments:
     return Moments(of_all, mean, covariance)
 
 
-def moment_loss(moments: Moments, target: Moments) -> Tensor:
+def moment_loss(moments: Moments, target: Moments, *, symmetric: bool = False) -> Tensor:
     """The style loss of one tap: half the relative error of the mean, half that of the covariance.
 
     In several bands, with p the share of a band in the stylized image, m and C its mean and covariance there, m' and C'
@@ -145,14 +145,25 @@ def moment_loss(moments: Moments, target: Moments) -> Tensor:
     Args:
         moments: of the stylized images.
         target: of the style images: one for all, or one for each.
+        symmetric: True: |M|^2 and |S|^2 are each the mean of that of the style image and that of the stylized one, so
+            that k times too much costs as much as k times too little, and neither more than 2. By the style image's
+            alone, too little costs 1/2 at most and too much has no bound: what has to guess, as a predictor of styles
+            has, then learns to give too little.
 
     Returns:
         (B,).
     """
-    whole = target.over_all()
+    mean_norm, covariance_norm = _squared_norms(target.over_all())
+    if symmetric:
+        norms = _squared_norms(moments.over_all())
+        mean_norm, covariance_norm = (mean_norm + norms[0]) / 2, (covariance_norm + norms[1]) / 2
     # A style image of one color has no covariance.
-    mean_norm = whole.means.square().sum(2).clamp(min=1e-6)
-    covariance_norm = whole.covariances.square().sum((2, 3)).clamp(min=1e-6)
+    mean_norm, covariance_norm = mean_norm.clamp(min=1e-6), covariance_norm.clamp(min=1e-6)
     mean_error = (moments.means - target.means).square().sum(2) / mean_norm
     covariance_error = (moments.covariances - target.covariances).square().sum((2, 3)) / covariance_norm
     return (moments.shares * (mean_error + covariance_error) / 2).sum(1)
+
+
+def _squared_norms(whole: Moments) -> tuple[Tensor, Tensor]:
+    """Of the mean and of the covariance in each band, (B, 1) where there is one."""
+    return whole.means.square().sum(2), whole.covariances.square().sum((2, 3))

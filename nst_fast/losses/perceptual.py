@@ -117,7 +117,7 @@ class PerceptualLoss(nn.Module):
         *,
         strengths: Tensor | None = None,
         targets: StyleTargets | None = None,
-        damped: bool = False,
+        symmetric: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, with gradients towards `stylized`, and every term without gradients.
 
@@ -127,8 +127,8 @@ class PerceptualLoss(nn.Module):
             strengths: (B,), 0 to 2, at which an adjustable network stylized each image; None: 1 for all. Style and
                 tones count by the power 1.5 of it; and the less it is, the more the photo's own pixels count.
             targets: of the style image for each image; None: those of the style image given on construction.
-            damped: True: style and tone count in the total as log(1 + x), so that among many style images the few of
-                hardly any contrast, whose relative errors are huge, do not drown the others.
+            symmetric: True: style and tone are measured as a network for many style images is trained, see
+                `moment_loss`; with moments only.
 
         Returns:
             The scalar total, and scalars by name: `total`, the terms before their weights, which are `content`,
@@ -145,7 +145,7 @@ class PerceptualLoss(nn.Module):
                 features[tap], photo.features[tap], settings.scaling, self.feature_variance[tap]
             )
         for tap in self.style_taps:
-            by_tap[f"style.{tap}"] = self._compare_style(tap, stylized, features[tap], targets, photo.ranks)
+            by_tap[f"style.{tap}"] = self._compare_style(tap, stylized, features[tap], targets, photo.ranks, symmetric)
         terms = {
             "content": self._over_taps(by_tap, "content", self.content_taps),
             "style": self._over_taps(by_tap, "style", self.style_taps),
@@ -153,17 +153,16 @@ class PerceptualLoss(nn.Module):
             "grid": grid_power(stylized),
         }
         if photo.ranks is not None:
-            terms["tone"] = tone_loss(stylized, photo.ranks, targets.tone_curves)
+            terms["tone"] = tone_loss(stylized, photo.ranks, targets.tone_curves, symmetric=symmetric)
         style_share: Tensor | float = 1.0
         total = settings.content_weight * terms["content"]
         if strengths is not None:
             style_share = strengths**STRENGTH_POWER
             pixels = (stylized - photo.photos).square().mean((1, 2, 3))
             total = total + PIXEL_WEIGHT * (1 - strengths).clamp(min=0).square() * pixels
-        damp = torch.log1p if damped else lambda term: term
-        total = total + style_share * settings.style_strength * damp(terms["style"])
+        total = total + style_share * settings.style_strength * terms["style"]
         if settings.weighs_tones > 0:
-            total = total + style_share * settings.weighs_tones * damp(terms["tone"])
+            total = total + style_share * settings.weighs_tones * terms["tone"]
         for name, weight in (("total_variation", settings.total_variation_weight), ("grid", settings.grid_weight)):
             if weight > 0:  # else the term is only shown, and its gradient would cost time
                 total = total + weight * terms[name]
@@ -171,7 +170,13 @@ class PerceptualLoss(nn.Module):
         return total.mean(), {name: term.detach().mean() for name, term in named.items()}
 
     def _compare_style(
-        self, tap: str, stylized: Tensor, features: Tensor, targets: StyleTargets, ranks: Tensor | None
+        self,
+        tap: str,
+        stylized: Tensor,
+        features: Tensor,
+        targets: StyleTargets,
+        ranks: Tensor | None,
+        symmetric: bool,
     ) -> Tensor:
         settings = self.settings
         if not settings.compares_moments:
@@ -180,12 +185,12 @@ class PerceptualLoss(nn.Module):
         whole = target.over_all()
         bands = None if settings.band_share == 0 or ranks is None else weigh_bands(ranks, *features.shape[2:])
         moments = measure_moments(features, bands)
-        over_all = by_bands = by_windows = moment_loss(moments.over_all(), whole)
+        over_all = by_bands = by_windows = moment_loss(moments.over_all(), whole, symmetric=symmetric)
         if bands is not None:
-            by_bands = moment_loss(moments, target)
+            by_bands = moment_loss(moments, target, symmetric=symmetric)
         windows = split_counts(stylized, features)
         if settings.window_share > 0 and windows != (1, 1):
-            by_windows = moment_loss(measure_windows(features, *windows), whole)
+            by_windows = moment_loss(measure_windows(features, *windows), whole, symmetric=symmetric)
         rest = 1 - settings.band_share - settings.window_share
         return rest * over_all + settings.band_share * by_bands + settings.window_share * by_windows
 

@@ -100,21 +100,26 @@ def rank_style_tones(style_images: Tensor) -> tuple[Tensor, Tensor]:
     return interpolate_curve(tones, curve, torch.linspace(0, 1, _QUANTILES, device=tones.device)), curve[None]
 
 
-def tone_loss(stylized: Tensor, ranks: Tensor, curves: Tensor) -> Tensor:
+def tone_loss(stylized: Tensor, ranks: Tensor, curves: Tensor, *, symmetric: bool = False) -> Tensor:
     """How far the tones of stylized images are from those that the photos' ranks ask for.
 
     Args:
         stylized: (B, 3, H, W), RGB in [0, 1].
         ranks: (B, 1, H // 4, W // 4) of the photos, from `PhotoTones.rank`.
         curves: (1 or B, 65), the tone curves of the style images.
+        symmetric: True: the variance is the mean of the curve's and of that of the stylized image's tones around the
+            curve's mean, for the reason that `moment_loss` gives.
 
     Returns:
         (B,): the mean squared difference, divided by the variance of the curve. 1 for an image that has the mean tone
         of the style image everywhere. A style image of hardly any contrast counts as one with a deviation of 0.03.
     """
     wanted = interpolate_curve(ranks, torch.linspace(0, 1, curves.shape[1], device=curves.device), curves)
-    variance = curves.var(1, correction=0).clamp(min=1e-3)
-    return (measure_tones(stylized) - wanted).square().mean((1, 2, 3)) / variance
+    variance, tones = curves.var(1, correction=0), measure_tones(stylized)
+    if symmetric:
+        around = tones - curves.mean(1)[:, None, None, None]
+        variance = (variance + around.square().mean((1, 2, 3))) / 2
+    return (tones - wanted).square().mean((1, 2, 3)) / variance.clamp(min=1e-3)
 
 
 def weigh_bands(ranks: Tensor, height: int, width: int) -> Tensor:

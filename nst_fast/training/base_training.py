@@ -150,7 +150,7 @@ class BaseTraining:
         stylized = base.network(photos, origin=origin, steering=steering)
         targets = stack_targets([style.targets for style in styles])
         strength = torch.tensor(strengths, device=device)
-        total, terms = loss(stylized, photos, strengths=strength, targets=targets, damped=True)
+        total, terms = loss(stylized, photos, strengths=strength, targets=targets, symmetric=True)
         if self.temporal_weight:
             # For every other image, since it costs as much as stylizing them again.
             places = [place for place in range(len(photos)) if (first_number + place) % 2 == 0]

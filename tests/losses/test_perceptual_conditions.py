@@ -7,6 +7,7 @@ from torch import Tensor
 from nst_fast.loss_networks.network import adapt_taps
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.content import measure_feature_variance
+from nst_fast.losses.moments import Moments, moment_loss
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import LossSettings
 from nst_fast.losses.style_targets import stack_targets
@@ -65,17 +66,35 @@ def test_each_image_may_have_a_style_image_of_its_own():
     assert float(together) == pytest.approx(sum(each) / 2, rel=1e-5)
 
 
-def test_damped_terms_grow_like_logarithms():
-    """Damped, style and tone count as log(1 + x); the terms themselves stay what they are."""
-    loss = build_loss(0.5 + 0.01 * images(1, seed=0)[0])
-    stylized, photos = images(1, seed=1), images(1, seed=2)
-    plain, terms = loss(stylized, photos)
-    total, same_terms = loss(stylized, photos, damped=True)
-    assert same_terms["style"] == terms["style"] and same_terms["tone"] == terms["tone"]
-    style = SETTINGS.style_strength * terms["style"].log1p()
-    expected = terms["content"] + style + terms["tone"].log1p() + 30 * terms["grid"]
-    torch.testing.assert_close(total, expected, rtol=1e-5, atol=0)
-    assert total < plain
+@pytest.mark.parametrize("factor", [0.25, 3.0])
+def test_symmetric_moments(factor):
+    """Symmetric, k times too much costs what k times too little does: 2 (k - 1)^2 / (k^2 + 1) for moments
+    that are all k times those of the style image; and nothing at all costs as much as anything does."""
+    random = torch.Generator().manual_seed(0)
+    half = torch.randn(5, 5, generator=random)
+    mean, covariance = torch.rand(1, 1, 5, generator=random), (half @ half.T)[None, None]
+    target = Moments(torch.ones(1, 1), mean, covariance)
+    losses = [
+        float(moment_loss(Moments(torch.ones(1, 1), k * mean, k * covariance), target, symmetric=True))
+        for k in (factor, 1 / factor, 1e6, 0.0)
+    ]
+    expected = 2 * (factor - 1) ** 2 / (factor**2 + 1)
+    assert losses[:2] == pytest.approx([expected, expected], rel=1e-5)
+    assert losses[2:] == pytest.approx([2.0, 2.0], rel=1e-4)
+
+
+def test_symmetric_terms():
+    """Where output and style image have equal moments and tones, the symmetric terms are the plain ones; and where the
+    output has no contrast at all they are twice as much."""
+    style_image = images(1, seed=0)[0]
+    loss = build_loss(style_image)
+    near = (style_image + 0.01 * images(1, seed=1)).clamp(0, 1)
+    photos = images(1, seed=2)
+    plain, symmetric = (loss(near, photos, symmetric=symmetric)[1] for symmetric in (False, True))
+    assert float(symmetric["style"]) == pytest.approx(float(plain["style"]), rel=0.05)
+    flat = style_image.mean((1, 2), keepdim=True).expand_as(photos)
+    plain, symmetric = (loss(flat, photos, symmetric=symmetric)[1] for symmetric in (False, True))
+    assert float(symmetric["tone"]) == pytest.approx(2 * float(plain["tone"]), rel=0.1)
 
 
 @pytest.mark.parametrize("statistic", ["moments", "gram"])
