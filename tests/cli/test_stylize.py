@@ -272,7 +272,8 @@ def test_metadata_may_be_left_out():
         (["--strength", "3"], "strength is 3.0; give a number from 0 to 2"),
         (
             ["--strength", "0.5"],
-            "x was trained without the strength knob; leave strength at 1, or train it again",
+            "x was trained without the strength knob; leave strength at 1, or add the knob with "
+            "nst-fast train train_only=strength",
         ),
         (["--region", "mask.png"], "mask.png does not exist; check the path"),
         (["--look", "look"], "look 'look' is no file, nor a string such as strength=0.7&stroke_size=2"),

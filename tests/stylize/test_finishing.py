@@ -216,7 +216,8 @@ def test_a_style_without_the_knob_says_so(torch_stylizer):
     with pytest.raises(SettingError) as caught:
         torch_stylizer.look = Look(strength=0.5)
     assert str(caught.value) == (
-        "this style was trained without the strength knob; leave strength at 1, or train it again"
+        "this style was trained without the strength knob; leave strength at 1, or add the knob with "
+        "nst-fast train train_only=strength"
     )
     assert torch_stylizer.look == Look()
 
