@@ -52,8 +52,8 @@ def test_the_gradio_app_stylizes(app, photo):
 
 def test_the_gradio_app_explains_mistakes(app, photo):
     """The page shows the program's own line, and one for a missing photo."""
-    with pytest.raises(app.gradio.Error, match="wave was trained without the strength knob"):
-        app.stylize(photo, "wave", None, 0.5, 1)
+    with pytest.raises(app.gradio.Error, match="wave_johnson was trained without the strength knob"):
+        app.stylize(photo, "wave_johnson", None, 0.5, 1)
     with pytest.raises(app.gradio.Error, match="there is no photo; choose one"):
         app.stylize(None, "wave", None, 1, 1)
 
