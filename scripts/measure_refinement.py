@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""How fast a training gets good, by where it starts: python scripts/measure_refinement.py STYLE PHOTOS --output FOLDER
+"""How fast Refine gets good, by where it starts: python scripts/measure_refinement.py STYLE PHOTOS --output FOLDER
 
-A training of STYLE, with `preset=laptop` unless --preset says otherwise, is run once for each of --starts: `base` (the
-predicted style), `random`, or the name of a shipped style. At each of --seconds, counted in training steps alone, and
-at the end, the network so far is kept as FOLDER/START_SECONDS.safetensors. Then all of them are measured on photos that
-were not trained on, with VGG-19, and a row is printed for each; the columns are those of
+What *Refine* on the live page does with STYLE is done here by itself, once for each of --starts: `base` (the predicted
+style, as on the page), `random`, or the name of a shipped style. At each of --seconds, counted in training steps alone,
+and at the end, the network so far is kept as FOLDER/START_SECONDS.safetensors. Then all of them are measured on photos
+that were not trained on, with VGG-19, and a row is printed for each; the columns are those of
 `scripts/measure_checkpoints.py`. --picture FILE.png adds a sheet: a row for each start, a column for each moment.
 
 Checkpoints that are there already are measured and not trained again.
 """
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from PIL import Image
 from nst_fast.data.content_images import list_photos
 from nst_fast.data.held_out import hold_out_photos
 from nst_fast.data.images import load_image
+from nst_fast.live.torch_refining import Request, list_stages
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.media.pictures import read_picture
 from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.torch_network import checkpoint_from_network
 from nst_fast.stylize.stylizer import Stylizer
 from nst_fast.training.loop import Moment, train
-from nst_fast.training.settings import TrainSettings
 
 COLUMN = 320  # pixels, the width of a picture on the sheet
 
@@ -52,10 +53,14 @@ class Keeper:
             self._trained += time.monotonic() - self._resumed_at
         while self._left and self._trained >= self._left[0]:
             self._save(moment, f"{self._left.pop(0):g}")
-        if moment.step == moment.steps:
-            print(f"{moment.steps} steps in {self._trained:.0f} s", flush=True)
-            self._save(moment, "end")
-        self._resumed_at = time.monotonic()
+        # A stage begins with preparations, which do not count.
+        self._resumed_at = None if moment.step == moment.steps else time.monotonic()
+        self._last = moment
+
+    def finish(self) -> None:
+        """Keep the last network."""
+        print(f"{self._trained:.0f} s", flush=True)
+        self._save(self._last, "end")
 
     def _save(self, moment: Moment, name: str) -> None:
         info = CheckpointInfo(style={"name": name}, training={"steps": moment.step})
@@ -73,18 +78,13 @@ def main() -> None:
     for start in options.starts:
         if path_of(start, "end").is_file():
             continue
-        settings = TrainSettings.build(
-            preset=options.preset,
-            style=str(options.style),
-            content=str(options.photos),
-            output=str(options.output / start),
-            init=start,
-            log_every_steps=1,
-            show_progress=False,
-            overwrite=True,
-        )
         print(start, flush=True)
-        train(settings, on_moment=Keeper(lambda name, start=start: path_of(start, name), options.seconds).watch)
+        keeper = Keeper(lambda name, start=start: path_of(start, name), options.seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            request = Request(folder, str(options.style), str(options.photos), options.style.stem, start)
+            for settings in list_stages(request, with_vgg=True):
+                train(settings, on_moment=keeper.watch)
+        keeper.finish()
     found = [(start, moment) for start in options.starts for moment in moments if path_of(start, moment).is_file()]
     measure(options, {f"{start} {moment}": path_of(start, moment) for start, moment in found})
     if options.picture:
@@ -126,7 +126,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="for the checkpoints")
     parser.add_argument("--starts", nargs="+", default=["base", "random", "wave"], help="default: base random wave")
-    parser.add_argument("--preset", default="laptop", help="of the training (default: laptop)")
     parser.add_argument(
         "--seconds", type=float, nargs="+", default=[0, 30, 60, 120, 240], help="default: 0 30 60 120 240"
     )

@@ -26,8 +26,9 @@ from nst_fast.training.loop import Moment, train
 from nst_fast.training.settings import TrainSettings
 
 NETWORK_FILE = "network.safetensors"
-# The steps of `preset=quick`, of which those with the compact loss network come first.
-COMPACT_STEPS, VGG_STEPS = 112, 48
+# Those with the compact loss network come first, as many as `preset=quick` has; they show what a style will be in less
+# than a minute. Those with VGG-19 go on until there is little left to gain, or until somebody keeps the style.
+COMPACT_STEPS, VGG_STEPS = 112, 200
 # A step with VGG-19 takes about so many times as long.
 _VGG_COST = 4.5
 _SECONDS_BETWEEN_NETWORKS = 3.0

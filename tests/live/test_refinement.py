@@ -380,13 +380,13 @@ def test_the_trainings_are_those_of_the_quick_preset(tmp_path):
     request = Request(folder=str(tmp_path), style="a.png", photos="photos", name="mine", init="before.safetensors")
     first, second = list_stages(request, with_vgg=True)
     assert (first.loss_network.name, second.loss_network.name) == ("compact", "vgg19")
-    assert first.steps + second.steps == 160 and first.crop_size == second.crop_size == 160
+    assert first.steps + second.steps == 312 and first.crop_size == second.crop_size == 160
     assert first.code_share > 0 and (first.init, second.init) == (
         "before.safetensors",
         str(tmp_path / "compact" / "mine.safetensors"),
     )
     (only,) = list_stages(request, with_vgg=False)
-    assert (only.loss_network.name, only.steps) == ("compact", 160)
+    assert (only.loss_network.name, only.steps) == ("compact", 312)
 
 
 def test_weights_of_vgg19_are_looked_for_but_not_fetched(tmp_path, monkeypatch):
@@ -414,12 +414,12 @@ def test_what_is_reported(tmp_path, monkeypatch):
         reporter.watch(Moment(step, 112, terms, network))
     assert [line["network"] for line in lines] == [False, True, False, True]
     assert [line["terms"].get("total") for line in lines] == pytest.approx([None, 4.0, 3.8, 3.62], nan_ok=True)
-    assert lines[0]["seconds_left"] is None and lines[1]["seconds_left"] == pytest.approx(111 + 4.5 * 48)
+    assert lines[0]["seconds_left"] is None and lines[1]["seconds_left"] == pytest.approx(111 + 4.5 * 200)
     assert load_checkpoint(tmp_path / NETWORK_FILE).info.style == {"name": "mine"}
     assert load_checkpoint(tmp_path / NETWORK_FILE).shared_digest == load_base().shared_digest
     reporter.begin(1)
-    reporter.watch(Moment(1, 48, {"total": 9.0}, network))
-    assert (lines[-1]["step"], lines[-1]["steps"], lines[-1]["terms"]) == (113, 160, {"total": 9.0})
+    reporter.watch(Moment(1, 200, {"total": 9.0}, network))
+    assert (lines[-1]["step"], lines[-1]["steps"], lines[-1]["terms"]) == (113, 312, {"total": 9.0})
 
 
 def start_real_process() -> subprocess.Popen:
