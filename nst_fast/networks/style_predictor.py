@@ -45,7 +45,7 @@ class StylePredictor:
         spread = np.log(np.maximum(features, 0) + LEAST_FEATURE)
         hidden = (spread - weights["feature_mean"]) / weights["feature_deviation"]
         hidden = weights["to_hidden.weight"] @ hidden + weights["to_hidden.bias"]
-        hidden = hidden / (1 + np.exp(-hidden))
+        hidden = hidden / (1 + np.exp(-np.maximum(hidden, -80)))  # below that, float32 would overflow
         code = weights["to_code.weight"] @ hidden + weights["to_code.bias"]
         code = code / np.sqrt(1 + np.mean(code**2))
         steering = weights["to_steering.weight"] @ code + weights["to_steering.bias"]
