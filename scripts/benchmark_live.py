@@ -2,6 +2,7 @@
 
     python scripts/benchmark_live.py               the server alone, with frames from a second process
     python scripts/benchmark_live.py --browser     page, server and network together: Chromium with a generated camera
+    python scripts/benchmark_live.py --refine painting.jpg --photos photos    the same frames while a style is refined
 
 Prints a line for each, and JSON as the last line. Frames have 640 x 360 pixels. Run nothing else meanwhile.
 """
@@ -9,13 +10,17 @@ Prints a line for each, and JSON as the last line. Frames have 640 x 360 pixels.
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import multiprocessing
 import shutil
 import statistics
 import tempfile
+import threading
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -86,6 +91,46 @@ def measure_server(address: str, style: str, seconds: float) -> dict[str, float]
     }
 
 
+def measure_refining(address: str, image: Path, seconds: float) -> dict[str, dict[str, float]]:
+    """A style made from an image: frames without training, then while it is refined, and how often its network changes.
+
+    Training begins to count when the first network is there.
+    """
+    name = ask(address + "api/styles?name=measured", image.read_bytes())["name"]
+    figures = {"style image": measure_server(address, name, seconds)}
+    ask(f"{address}api/refinement?style={name}", b"")
+    changes: list[float] = []
+    stopped = threading.Event()
+
+    def watch() -> None:
+        version = None
+        while not stopped.wait(0.1):
+            found = ask(address + "api/refinement")["refinement"]["version"]
+            if found != version:
+                changes.append(time.monotonic())
+                version = found
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    while len(changes) < 2:
+        time.sleep(0.1)
+    figures["while it is refined"] = measure_server(address, name, seconds)
+    stopped.set()
+    watcher.join()
+    ask(address + "api/refinement/discard", b"")
+    gaps = [after - before for before, after in itertools.pairwise(changes[1:])]
+    if not gaps:
+        raise SystemExit("the network did not change; give more --seconds")
+    figures["while it is refined"] |= {"median_gap_s": statistics.median(gaps), "longest_gap_s": max(gaps)}
+    return figures
+
+
+def ask(address: str, data: bytes | None = None) -> dict[str, Any]:
+    """The JSON of an answer; with data, to a POST."""
+    with urllib.request.urlopen(urllib.request.Request(address, data)) as answer:
+        return json.load(answer)
+
+
 def measure_page(address: str, style: str, seconds: float) -> dict[str, float]:
     """What the page itself counts: from a camera's frame to the stylized canvas."""
     from playwright.sync_api import sync_playwright
@@ -118,25 +163,34 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Frames per second and delay of the live page, at 640 x 360.")
     parser.add_argument("--browser", action="store_true", help="also through a page in Chromium")
+    parser.add_argument("--refine", type=Path, metavar="IMAGE", help="also with a style made from this image, refined")
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="to refine with")
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint (default: %(default)s)")
     parser.add_argument("--engine", default="auto", help="see nst-fast stylize --help (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="per measurement (default: %(default)s)")
     options = parser.parse_args()
+    if (options.refine is None) != (options.photos is None):
+        parser.error("--refine and --photos belong together")
     styles = list_styles([options.style], engine=options.engine)
     style = next(iter(styles))
     listener = open_listener("127.0.0.1", 0)
-    figures = {}
-    with running_in_thread(build_app(styles, port=listener.getsockname()[1]), listener):
+    figures: dict[str, dict[str, float]] = {}
+    app = build_app(styles, port=listener.getsockname()[1], photos=options.photos)
+    with running_in_thread(app, listener):
         address = address_of(listener)
         figures["server"] = measure_server(address, style, options.seconds)
         if options.browser:
             figures["page"] = measure_page(address, style, options.seconds)
+        if options.refine:
+            figures |= measure_refining(address, options.refine, options.seconds)
     print(f"{style}, {styles[style].stylizer.describe()}")
     for name, measured in figures.items():
         rate, delay = measured["frames_per_second"], measured["median_delay_ms"]
         processor = measured.get("processor_ms_per_frame")
         of_processor = f", {processor:.0f} ms of processor time per frame" if processor else ""
-        print(f"{name}: {rate:.1f} frames/s, median delay {delay:.0f} ms{of_processor}")
+        gaps = [measured[gap] for gap in ("median_gap_s", "longest_gap_s") if gap in measured]
+        of_gaps = f", a network every {gaps[0]:.1f} s, {gaps[1]:.1f} s at most" if gaps else ""
+        print(f"{name}: {rate:.1f} frames/s, median delay {delay:.0f} ms{of_processor}{of_gaps}")
     print(json.dumps(figures))
 
 
