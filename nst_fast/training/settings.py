@@ -61,7 +61,7 @@ class TrainSettings:
     )
     train_only: str | None = setting(
         None,
-        "strength: give the network of init the strength knob and leave what it does at 1; null: train everything",
+        "strength: only give the network of init the strength knob; null: train everything",
         choices=TRAIN_ONLY,
     )
     name: str | None = setting(

@@ -143,7 +143,7 @@ def test_a_style_gets_better_and_is_kept(refining, run_stub, checkpoints, painti
     kept = load_checkpoint(path)
     assert kept.info.style == {"name": "mine"}
     assert all(
-        np.allclose(kept.weights[name], weight, atol=2e-3)
+        np.allclose(kept.weights[name], weight, rtol=1e-3, atol=2e-3)  # in fp16
         for name, weight in load_checkpoint(checkpoints["whole"]).weights.items()
     )
     entry = refining.get("/api/styles").json()["styles"][-1]

@@ -161,6 +161,7 @@ def test_a_checkpoint_describes_itself(start):
         "largest_crop": 1.5,
         "style_short_side": 32,
         "color": None,
+        "train_only": None,
         "optimizer": "muon",
         "learning_rate": 0.01,
         "warmup_steps": 2,

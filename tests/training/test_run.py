@@ -66,7 +66,7 @@ def test_a_resumed_run_is_a_straight_one(tmp_path):
 @pytest.mark.parametrize(("strength", "rows"), [(0.0, [0]), (0.25, [0, 1]), (1.0, [2]), (1.5, [2, 3])])
 def test_a_strength_trains_its_own_steering(tmp_path, monkeypatch, strength, rows):
     """A step at one strength changes the scales and shifts of the strengths beside it, and no others."""
-    monkeypatch.setattr(training_run, "draw_strengths", lambda seed, step, count: [strength] * count)
+    monkeypatch.setattr(training_run, "draw_strengths", lambda seed, step, count, **options: [strength] * count)
     run = build_run(tmp_path)
     before = run.network.steering.detach().clone()
     take_steps(run, 1)
