@@ -509,7 +509,7 @@ def test_a_style_is_refined_while_it_is_watched(
         download.value.save_as(tmp_path / "kept.safetensors")
         kept = load_checkpoint(tmp_path / "kept.safetensors")
         assert all(
-            np.allclose(kept.weights[name], weight, atol=2e-3)
+            np.allclose(kept.weights[name], weight, rtol=1e-3, atol=2e-3)  # in fp16
             for name, weight in load_checkpoint(refined).weights.items()
         )
         wait_until(page, "document.querySelector('#refining').hidden")
