@@ -92,10 +92,10 @@ class Checkpoint:
         """
         if not self.description.adjustable:
             name = self.info.style.get("name", "this style")
-            raise SettingError(
-                f"{name} was trained without the strength knob; leave strength at 1, or add the knob with "
-                "nst-fast train train_only=strength"
-            )
+            advice = "choose another style"  # the other kinds of network cannot have it
+            if self.description.name == "realtime":
+                advice = "add the knob with nst-fast train train_only=strength"
+            raise SettingError(f"{name} was trained without the strength knob; leave strength at 1, or {advice}")
         if not STRENGTHS[0] <= strength <= STRENGTHS[-1]:
             raise SettingError(f"strength is {strength:g}; give {STRENGTHS[0]:g} to {STRENGTHS[-1]:g}, 1 is as trained")
         return np.einsum("k,krc->rc", np.array(interpolate_strength(strength), np.float32), self.weights[STEERING])[
