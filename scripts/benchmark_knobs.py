@@ -20,7 +20,7 @@ from PIL import Image
 from nst_fast.benchmark import build_random_checkpoint, describe_computer
 from nst_fast.media.pictures import read_picture
 from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo
-from nst_fast.networks.description import STEERING, STRENGTHS, AddPhoto
+from nst_fast.networks.description import STEERING, leave_photo_out
 from nst_fast.networks.registry import describe_network
 from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
@@ -42,7 +42,7 @@ def build_adjustable_checkpoint() -> Checkpoint:
         name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
         for name, shape in description.list_parameters().items()
     }
-    weights[STEERING][[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0
+    leave_photo_out(weights[STEERING])
     return Checkpoint(description, weights, CheckpointInfo(style={"name": "adjustable"}))
 
 

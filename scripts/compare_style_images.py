@@ -23,8 +23,6 @@ import train_base
 from PIL import Image
 from torch import Tensor
 
-from nst_fast.data.content_images import list_photos
-from nst_fast.data.held_out import hold_out_photos
 from nst_fast.data.images import load_image, to_tensor, to_uint8
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.networks.checkpoint import load_checkpoint
@@ -35,8 +33,7 @@ def main() -> None:
     """Print a row for each style image and network, and the means."""
     options = parse_options()
     _, styles = train_base.choose_styles([options.styles], options.held_out)
-    _, photo_files = hold_out_photos(list_photos(options.photos), options.photos, 64)
-    photos = measuring.read_whole_photos(photo_files[: options.count])
+    photos = measuring.read_unseen_photos(options.photos, options.count)
     taps = sorted({*measuring.STYLE_TAPS, *measuring.CONTENT_TAPS})
     meter = measuring.WholePhotoMeter(build_loss_network("vgg19", taps=taps), photos)
     rival = open_rival(options.rival) if options.rival else None

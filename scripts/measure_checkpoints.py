@@ -395,6 +395,12 @@ def read_whole_photos(files: Sequence[Path]) -> list[Tensor]:
     return photos
 
 
+def read_unseen_photos(folder: Path, count: int) -> list[Tensor]:
+    """The first photos of a folder that training holds out by default, as `read_whole_photos` gives them."""
+    _, held_out = hold_out_photos(list_photos(folder), folder, 64)
+    return read_whole_photos(held_out[:count])
+
+
 def build_stylize(checkpoint: Checkpoint) -> Stylize:
     """A function that stylizes one photo as every user of the checkpoint does."""
     stylizer = Stylizer(checkpoint)

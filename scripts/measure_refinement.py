@@ -19,18 +19,18 @@ import measure_checkpoints as measuring
 import numpy as np
 from PIL import Image
 
-from nst_fast.data.content_images import list_photos
-from nst_fast.data.held_out import hold_out_photos
 from nst_fast.data.images import load_image
+from nst_fast.figures.sheets import draw_sheet
 from nst_fast.live.torch_refining import Request, list_stages
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.media.pictures import read_picture
+from nst_fast.media.resizing import resize_pixels, size_for_long_side
 from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.torch_network import checkpoint_from_network
 from nst_fast.stylize.stylizer import Stylizer
 from nst_fast.training.loop import Moment, train
 
-COLUMN = 320  # pixels, the width of a picture on the sheet
+COLUMN = 320  # pixels, the long side of a picture on the sheet
 
 
 class Keeper:
@@ -85,17 +85,17 @@ def main() -> None:
             for settings in list_stages(request, with_vgg=True):
                 train(settings, on_moment=keeper.watch)
         keeper.finish()
-    found = [(start, moment) for start in options.starts for moment in moments if path_of(start, moment).is_file()]
-    measure(options, {f"{start} {moment}": path_of(start, moment) for start, moment in found})
+    rows = [{f"{start} {moment}": path_of(start, moment) for moment in moments} for start in options.starts]
+    rows = [{name: path for name, path in row.items() if path.is_file()} for row in rows]
+    measure(options, {name: path for row in rows for name, path in row.items()})
     if options.picture:
-        draw_sheet([[path_of(start, moment) for moment in moments] for start in options.starts], options)
+        save_sheet(rows, options)
 
 
 def measure(options: argparse.Namespace, checkpoints: dict[str, Path]) -> None:
     """Print a row for each checkpoint."""
-    _, photo_files = hold_out_photos(list_photos(options.photos), options.photos, 64)
     taps = sorted({*measuring.STYLE_TAPS, *measuring.CONTENT_TAPS})
-    photos = measuring.read_whole_photos(photo_files[: options.count])
+    photos = measuring.read_unseen_photos(options.photos, options.count)
     meter = measuring.WholePhotoMeter(build_loss_network("vgg19", taps=taps), photos)
     style_image = load_image(options.style, short_side=measuring.STYLE_SHORT_SIDE)
     print(measuring.format_title())
@@ -104,18 +104,17 @@ def measure(options: argparse.Namespace, checkpoints: dict[str, Path]) -> None:
         print(measuring.format_row(name, figures), flush=True)
 
 
-def draw_sheet(rows: list[list[Path]], options: argparse.Namespace) -> None:
-    """What each checkpoint makes of one photo, side by side."""
-    photo = Image.fromarray(read_picture(options.photo).rgb)
-    photo.thumbnail((2 * COLUMN, 2 * COLUMN))
-    height = round(photo.height * COLUMN / photo.width)
-    sheet = Image.new("RGB", (COLUMN * max(map(len, rows)), height * len(rows)), "white")
-    for row, paths in enumerate(rows):
-        for column, path in enumerate(paths):
-            if path.is_file():
-                output = Image.fromarray(Stylizer(path).stylize_pixels(np.asarray(photo)))
-                sheet.paste(output.resize((COLUMN, height), Image.Resampling.LANCZOS), (column * COLUMN, row * height))
-    sheet.save(options.picture)
+def save_sheet(rows: list[dict[str, Path]], options: argparse.Namespace) -> None:
+    """What the checkpoints, by their labels, make of one photo, side by side."""
+    photo = read_picture(options.photo).rgb
+    photo = resize_pixels(photo, *size_for_long_side(*photo.shape[:2], 2 * COLUMN))
+
+    def stylize(path: Path) -> np.ndarray:
+        stylized = Stylizer(path).stylize_pixels(photo)
+        return resize_pixels(stylized, *size_for_long_side(*photo.shape[:2], COLUMN))
+
+    sheet = draw_sheet([[(label, stylize(path)) for label, path in row.items()] for row in rows])
+    Image.fromarray(sheet).save(options.picture)
 
 
 def parse_options() -> argparse.Namespace:

@@ -16,8 +16,6 @@ from pathlib import Path
 import measure_checkpoints as measuring
 import torch
 
-from nst_fast.data.content_images import list_photos
-from nst_fast.data.held_out import hold_out_photos
 from nst_fast.data.images import load_image, to_tensor, to_uint8
 from nst_fast.loss_networks.network import adapt_taps
 from nst_fast.loss_networks.weights import build_loss_network
@@ -29,7 +27,6 @@ from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-STYLE_SHORT_SIDE = 384
 
 
 class LossMeter:
@@ -50,7 +47,7 @@ class LossMeter:
     @torch.no_grad()
     def measure(self, image: str, outputs: dict[float, list[torch.Tensor]]) -> dict[str, list[float]]:
         """The losses at each strength, given the style image's file."""
-        style_image = load_image(image, short_side=STYLE_SHORT_SIDE)
+        style_image = load_image(image, short_side=measuring.STYLE_SHORT_SIDE)
         loss = PerceptualLoss(
             self._network, style_image, self._settings, feature_variance=self._variance, photo_tones=self._tones
         )
@@ -71,8 +68,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("styles", nargs="+", metavar="STYLE[=IMAGE]")
     options = parser.parse_args()
-    _, files = hold_out_photos(list_photos(options.photos), options.photos, 64)
-    photos = measuring.read_whole_photos(files[:12])
+    photos = measuring.read_unseen_photos(options.photos, 12)
     meter = LossMeter(photos)
     print(f"{'strength':<34}", *(f"{strength:5g}" for strength in STRENGTHS))
     for style, _, image in (one.partition("=") for one in options.styles):

@@ -103,12 +103,12 @@ def build_base(options: argparse.Namespace, compact: LossNetwork, style_images: 
     """The network and the predictor before the first step, on the CPU."""
     torch.manual_seed(options.seed)
     network = build_network("realtime", width=options.width, input_noise=0.016, adjustable=True)
-    start = Path(options.init or "")
+    folder = Path(options.init) if options.init and Path(options.init).is_dir() else None
     if options.init:
-        network = make_adjustable(load_network(start / BASE_FILE if start.is_dir() else options.init))
+        network = make_adjustable(load_network(folder / BASE_FILE if folder else options.init))
     predictor = TrainedPredictor(network.description.steering_channels)
-    if start.is_dir() and options.init:
-        weights = load_predictor(start / PREDICTOR_FILE).weights
+    if folder:
+        weights = load_predictor(folder / PREDICTOR_FILE).weights
         predictor.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
         return BaseNetwork(network, predictor)
     device = next(compact.parameters()).device

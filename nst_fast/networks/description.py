@@ -192,6 +192,15 @@ def adds_photo(steering: Any) -> bool:
     return bool(steering[..., -AddPhoto.channels :].any())
 
 
+def leave_photo_out(steering: Any) -> Any:
+    """Set to 0 what `AddPhoto` takes at strengths from 1 on, in an array (strengths, 2, steering channels); returns it.
+
+    There the photo's detail would show through the strokes, and outlines that the strokes have moved would be doubled.
+    """
+    steering[[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0
+    return steering
+
+
 @dataclass(frozen=True)
 class NetworkDescription:
     """An image transformation network without its weights.

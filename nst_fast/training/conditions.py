@@ -5,7 +5,7 @@ from torch import Tensor
 
 from nst_fast.data.sampler import mix_seed
 from nst_fast.losses.temporal import Motion, draw_motion, film_next_frame
-from nst_fast.networks.description import STRENGTHS, AddPhoto
+from nst_fast.networks.description import STRENGTHS, leave_photo_out
 from nst_fast.networks.torch_network import StyleNetwork
 
 # Shares of the images that are trained at strength 1 and at 0; the others have any strength from 0 to 2.
@@ -36,14 +36,8 @@ def keep_strength_one(network: StyleNetwork) -> None:
 
 
 def allow_steering(like: Tensor) -> Tensor:
-    """1 where steering, (strengths, 2, channels), may be other than 0; else 0: the photo goes around an adjustable
-    network only at strengths below 1.
-
-    Elsewhere its detail would show through the strokes, and outlines that the strokes have moved would be doubled.
-    """
-    allowed = torch.ones_like(like)
-    allowed[[strength >= 1 for strength in STRENGTHS], :, -AddPhoto.channels :] = 0  # colors come last
-    return allowed
+    """1 where steering, (strengths, 2, channels), may be other than 0, else 0, see `leave_photo_out`."""
+    return leave_photo_out(torch.ones_like(like))
 
 
 def keep_photo_out(network: StyleNetwork) -> None:

@@ -495,7 +495,7 @@ def test_a_style_is_refined_while_it_is_watched(
         wait_for_image_of(page, after, tolerance)
         page.reload()
         wait_until(page, f"{step} === 'Step 3 of 160, about 2 min left'")
-        wait_until(page, "Number(document.querySelector('#after').dataset.count || 0) >= 1")
+        wait_for_first_image(page)
         wait_for_image_of(page, after, tolerance)
         assert page.locator("#refining-losses polyline").count() == 3
         assert not page.get_by_role("button", name="Refine").is_visible()

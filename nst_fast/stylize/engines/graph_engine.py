@@ -86,9 +86,8 @@ class GraphEngine:
             inputs["steering"] = self._steering
         try:
             if kind not in self._graphs:
-                statistics, origin, photo = kind
                 graph = build_onnx_graph(
-                    self._checkpoint, pixels=True, statistics=statistics, origin=origin, strength=None, photo=photo
+                    self._checkpoint, pixels=True, statistics=kind[0], origin=kind[1], strength=None, photo=photo
                 )
                 self._graphs[kind] = self._open_graph(graph)
             return self._graphs[kind](inputs)
