@@ -201,6 +201,26 @@ def load_base() -> Checkpoint:
 
 
 def _load(path: Path) -> Checkpoint:
+    """What the file holds; read again if another one took its place meanwhile, as a training replaces it."""
+    file = _identify(path)
+    try:
+        return _read(path)
+    except CheckpointError:
+        if _identify(path) == file:
+            raise
+        return _load(path)
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that replaces it; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read(path: Path) -> Checkpoint:
     metadata = read_metadata(path)
     header = parse_header(path, metadata)
     try:

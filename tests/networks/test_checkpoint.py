@@ -20,6 +20,7 @@ from torch import nn
 
 from nst_fast.errors import CheckpointError, OutputError
 from nst_fast.files import shipped as shipped_module
+from nst_fast.networks import checkpoint as checkpoint_module
 from nst_fast.networks.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.checkpoint_header import (
     DIGEST_KEY,
@@ -617,3 +618,23 @@ def test_version_of_a_program_that_is_not_installed(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", fail)
     assert program_version() == "unknown"
+
+
+def test_a_file_that_is_replaced_while_it_is_read(tmp_path, monkeypatch):
+    """A training replaces its checkpoint; who reads it at that moment gets the new one whole, not half of each."""
+    paths = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        save_checkpoint(path, checkpoint_from_network(build_network("realtime", width=4)), dtype="fp32")
+    expected = load_checkpoint(paths[1]).weights
+    read_header = checkpoint_module.read_metadata
+
+    def read_and_replace(path):
+        metadata = read_header(path)
+        if paths[1].exists():
+            paths[1].replace(path)
+        return metadata
+
+    monkeypatch.setattr(checkpoint_module, "read_metadata", read_and_replace)
+    found = load_checkpoint(paths[0]).weights
+    assert all(np.array_equal(found[name], weight) for name, weight in expected.items())
