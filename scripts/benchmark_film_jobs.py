@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmark_films import make_film
 
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.films.film import FilmSettings, stylize_film
 from nst_fast.stylize.stylizer import Stylizer
 

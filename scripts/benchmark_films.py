@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_fast.benchmark import describe_computer
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.films.carried import Carried
 from nst_fast.films.film import DEFAULT_SMOOTHING, stylize_film
 from nst_fast.films.pipeline import FilmProgress

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.benchmark import describe_computer
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.networks.registry import NETWORKS
 from nst_fast.networks.torch_layers import SmoothUpsampleConv
 from nst_fast.networks.torch_network import StyleNetwork, build_network

@@ -23,7 +23,7 @@ from nst_fast.benchmark import (
     measure_candidates,
 )
 from nst_fast.cli.benchmark import format_table
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.stylize.engines.choice import list_engines
 
 

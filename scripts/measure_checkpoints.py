@@ -11,7 +11,8 @@ The first table has the losses on the middle 256 px of 64 photos:
 - style: at relu1_1, relu2_1, relu3_1, relu4_1, the relative error of mean and covariance, as a whole and by tone.
 - content: at relu3_2 and relu4_2, mean squared difference over the variance of the photos' features.
 - tone: what dark and light become, against the tones of the style image; 1 for its mean tone everywhere.
-- total: what a training minimizes, but for the grid: content + 9 * style + tone.
+- color: how far the colors are from those of the style image; 1 for its mean color everywhere.
+- total: what a training minimizes, but for the grid: content + 7 * style + tone + color.
 - grid: the color variance that repeats every four pixels, in 1e-4; then that of the style image itself.
 
 The second table has what the training loss does not ask for, on whole photos with a short side of 320 px:
@@ -442,14 +443,16 @@ def format_row(name: str, figures: Mapping[str, float]) -> str:
 
 def print_losses(chosen: Mapping[str, tuple[Checkpoint, Tensor]], loss_network: nn.Module, held_out: Tensor) -> None:
     """Print the first table; `held_out` has shape (N, 3, 256, 256), RGB in [0, 1]."""
-    titles = f"{'checkpoint':<28}{'style':>8}{'content':>9}{'tone':>8}{'total':>8}{'grid':>9}{'style image':>13}"
+    titles = (
+        f"{'checkpoint':<28}{'style':>8}{'content':>9}{'tone':>8}{'color':>8}{'total':>8}{'grid':>9}{'style image':>13}"
+    )
     print(f"{titles}   ({len(held_out)} photos, grid {1e4 * grid_power(held_out).mean():.1f})", flush=True)
     for name, (checkpoint, style_image) in chosen.items():
         loss = build_relative_loss(loss_network, style_image, held_out)
         with torch.inference_mode():
             terms = measure_losses(network_from_checkpoint(checkpoint), loss, held_out)
-        figures = f"{terms['style']:8.4f}{terms['content']:9.3f}{terms['tone']:8.3f}{terms['total']:8.3f}"
-        figures += f"{1e4 * terms['grid']:9.1f}"
+        figures = f"{terms['style']:8.4f}{terms['content']:9.3f}{terms['tone']:8.3f}{terms['color']:8.3f}"
+        figures += f"{terms['total']:8.3f}{1e4 * terms['grid']:9.1f}"
         print(f"{name:<28}{figures}{1e4 * grid_power(style_image[None]).item():13.1f}", flush=True)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.evaluation.motion import MOTIONS, Motion, film_photo
 from nst_fast.evaluation.stability import LONG_TERM, SHORT_TERM, Stability, StabilityMeter
 from nst_fast.evaluation.warping import Warp, find_trusted

@@ -18,7 +18,7 @@ def describe_conditions(report: dict[str, Any]) -> str:
     settings = report["settings"]
     return (
         f"{len(report['curves'])} held-out photos of {settings['size']} pixels, "
-        f"{settings['iterations']} iterations, content + {settings['style_strength']:g} * style + tone by "
+        f"{settings['iterations']} iterations, content + {settings['style_strength']:g} * style + tone + color by "
         f"{settings['loss_network.name']}, on {report['device']}"
     )
 

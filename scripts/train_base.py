@@ -180,7 +180,10 @@ def build_loss(
     device = style_image.device
     # Colors count twice: a predictor gets those of style images that it has not seen wrong before anything else.
     taps = {**DEFAULT_STYLE_TAPS, "relu1_1": 2 * DEFAULT_STYLE_TAPS["relu1_1"]}
-    settings = LossSettings(style_strength=style_strength, style_taps=taps, grid_weight=30.0)
+    # With what the shipped base network was trained, which is older than the focus and the color loss.
+    settings = LossSettings(
+        style_strength=style_strength, style_taps=taps, content_focus=0.0, color_weight=0.0, grid_weight=30.0
+    )
     settings = adapt_taps(settings, loss_network.architecture)
     if device.type == "cpu":
         if has_fast_bfloat16():

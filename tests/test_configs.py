@@ -95,8 +95,10 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "temporal_weight": 0.0,
         "loss.style_statistic": None,  # by the scaling: Gram matrices
         "loss.tone_weight": None,  # by the scaling: 0
+        "loss.color_weight": None,  # also 0
         "loss.band_share": 0.2,  # only of moments, like window_share
         "loss.window_share": 0.6,
+        "loss.content_focus": 0.95,  # only with scaling=relative
         "loss.content_taps": {"relu3_3": 1.0},
         "loss.style_taps": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},
         "loss.content_weight": 1.0,

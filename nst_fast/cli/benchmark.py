@@ -5,7 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 
 _EXAMPLES = """\
 examples:

@@ -64,12 +64,13 @@ def print_losses(report: Mapping[str, Any]) -> None:
     photos = list(report["curves"])
     width = max(len("network"), *map(len, labels.values()))
     print(
-        f"\ntotal = content + {settings['style_strength']:g} * style + tone, by {settings['loss_network.name']} "
-        f"({settings['loss_network.weights']}); N: L-BFGS iterations until the total is the same"
+        f"\ntotal = content + {settings['style_strength']:g} * style + tone + color, by "
+        f"{settings['loss_network.name']} ({settings['loss_network.weights']}); "
+        "N: L-BFGS iterations until the total is the same"
     )
     print(
-        f"\n{'photo':<28}  {'network':<{width}}  {'total':>7}{'style':>8}{'content':>9}{'tone':>8}{'N, noise':>10}"
-        f"{'N, photo':>10}"
+        f"\n{'photo':<28}  {'network':<{width}}  {'total':>7}{'style':>8}{'content':>9}{'tone':>8}{'color':>8}"
+        f"{'N, noise':>10}{'N, photo':>10}"
     )
     rows = [(photo, name, networks[name]["photos"][photo]) for photo in photos for name in networks]
     rows += [(f"average of {len(photos)}", name, networks[name]) for name in networks]
@@ -81,7 +82,7 @@ def print_losses(report: Mapping[str, Any]) -> None:
         )
         print(
             f"{photo[-28:]:<28}  {labels[name]:<{width}}  {terms['total']:7.3f}{terms['style']:8.4f}"
-            f"{terms['content']:9.3f}{terms['tone']:8.3f}{noise:>10}{content:>10}"
+            f"{terms['content']:9.3f}{terms['tone']:8.3f}{terms['color']:8.3f}{noise:>10}{content:>10}"
         )
 
 

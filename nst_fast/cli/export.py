@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_fast.cli.file_reports import EXIT_STATUSES, JSON_HELP, reporting_files
-from nst_fast.cli.sizes import size_in_pixels
+from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.errors import OutputError, SettingError
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _print_losses(graphs: dict[str, bytes], photos: "np.ndarray", kind: str, opt
         before, after = losses[first][term], losses[second][term]
         print(f"{term:<8} {first} {before:.4f}, {second} {after:.4f} ({100 * (after / before - 1):+.1f} %)")
     style_strength = LossSettings().style_strength
-    print(f"on {len(photos)} {kind}; total is content + {style_strength:g} * style + tone, smaller is better")
+    print(f"on {len(photos)} {kind}; total is content + {style_strength:g} * style + tone + color, smaller is better")
 
 
 def _strength(text: str) -> float:

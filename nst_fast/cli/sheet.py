@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_fast.cli.file_reports import EXIT_STATUSES, JSON_HELP, FileReports, reporting_files
+from nst_fast.cli.numbers import whole_number
 from nst_fast.cli.terminal import printable
 from nst_fast.errors import OutputError
 
@@ -109,12 +110,6 @@ def arrange(cells: "list[tuple[str, np.ndarray]]") -> "list[list[tuple[str, np.n
     return [scaled[start : start + columns] for start in range(0, len(scaled), columns)]
 
 
-def _side(text: str) -> int:
-    if not text.isdecimal() or not 32 <= int(text) <= 4096:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 32 to 4096")
-    return int(text)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(
@@ -139,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     parser.add_argument(
         "--size",
-        type=_side,
+        type=whole_number(32, 4096),
         default=_WORK_SIDE,
         metavar="PX",
         help="long side in pixels at which each style works (default: %(default)s)",

@@ -43,6 +43,7 @@ def _stylize(options: argparse.Namespace, reports: FileReports, started: float) 
     # Imported only now, so that --help need not wait for it.
     from nst_fast.stylize.stylizer import Stylizer
 
+    options.precision = _choose_precision(options)
     stylizer = Stylizer(
         options.style,
         device=options.device,
@@ -102,6 +103,14 @@ def _plan(stylizer: "Stylizer", options: argparse.Namespace) -> "BatchPlan":
     )
     _remove_leftovers(plan)
     return plan
+
+
+def _choose_precision(options: argparse.Namespace) -> str:
+    """The precision asked for; but auto is for films alone. A photo is the same on all computers, within a level."""
+    from nst_fast.media.film_formats import is_film
+
+    only_films = all(is_film(path.suffix) for path in options.input)
+    return "fp32" if options.precision == "auto" and not only_films else options.precision
 
 
 def _choose_engine(options: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nst_fast.cli.file_reports import EXIT_STATUSES, JSON_HELP
 from nst_fast.cli.look_options import add_look_options, choose_look
+from nst_fast.cli.numbers import whole_number
 
 _EXAMPLES = """\
 examples:
@@ -119,7 +120,7 @@ def build_parser(*, style_required: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size",
-        type=_whole_number(1, 100_000),
+        type=whole_number(1, 100_000),
         metavar="PX",
         help="long side in pixels at which everything is done; a smaller size gives larger strokes in less time and "
         "memory, and the result is scaled back, so it is blurred (default: the size of the photo or film)",
@@ -132,7 +133,7 @@ def build_parser(*, style_required: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--quality",
-        type=_whole_number(1, 100),
+        type=whole_number(1, 100),
         default=95,
         metavar="N",
         help="quality of JPEG files, 1 to 100 (default: %(default)s)",
@@ -159,9 +160,10 @@ def _add_engine_options(group) -> None:
     )
     group.add_argument(
         "--precision",
-        default="fp32",
+        default="auto",
         metavar="TYPE",
-        help="fp32, bf16 or fp16; the last two may be faster and are slightly less exact (default: %(default)s)",
+        help="fp32, bf16 or fp16; the last two may be faster and are slightly less exact (default: bf16 for films "
+        "where the processor makes it twice as fast, else fp32)",
     )
     group.add_argument(
         "--engine",
@@ -171,7 +173,7 @@ def _add_engine_options(group) -> None:
     )
     group.add_argument(
         "--threads",
-        type=_whole_number(1, 1024),
+        type=whole_number(1, 1024),
         metavar="N",
         help="threads of the network on the cpu (default: one for each core)",
     )
@@ -199,7 +201,7 @@ def _add_sharing_options(group) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_whole_number(1, 10_000),
+        type=whole_number(1, 10_000),
         metavar="N",
         help="on here: processes that stylize the parts of a long film at the same time, each on one core (default: "
         "one process without parts, on all cores); on ray: number of Ray workers (default: 2)",
@@ -229,7 +231,7 @@ def _add_film_options(group) -> None:
     group.add_argument("--codec", metavar="NAME", help="h264, h265, vp9 or av1 (default: vp9 in webm, otherwise h264)")
     group.add_argument(
         "--crf",
-        type=_whole_number(0, 63),
+        type=whole_number(0, 63),
         metavar="N",
         help="quality of films; lower means better and larger (default: h264 20, h265 23, vp9 28, av1 30)",
     )
@@ -245,19 +247,6 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty text is no path; give the name of a file or folder")
     return Path(text)
-
-
-def _whole_number(lowest: int, highest: int):
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not lowest <= number <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from {lowest} to {highest}")
-        return number
-
-    return parse
 
 
 def _time(text: str) -> Fraction:

@@ -70,6 +70,7 @@ def list_differences(trained: Mapping[str, Any], settings: EvaluateSettings, los
         "pooling": settings.loss_network.pooling,
         "scaling": of_loss.scaling,
         "content_taps": dict(of_loss.content_taps),
+        "content_focus": of_loss.content_focus,
         "style_taps": dict(of_loss.style_taps),
         "style_statistic": of_loss.style_statistic,
         "band_share": of_loss.band_share,
@@ -77,6 +78,7 @@ def list_differences(trained: Mapping[str, Any], settings: EvaluateSettings, los
         "content_weight": of_loss.content_weight,
         "style_strength": of_loss.style_strength,
         "tone_weight": of_loss.tone_weight,
+        "color_weight": of_loss.color_weight,
         "total_variation_weight": of_loss.total_variation_weight,
         "style_short_side": settings.style_short_side,
     }

@@ -52,7 +52,7 @@ class EvaluateSettings:
     style_short_side: int = setting(384, "short side of the style image in pixels", at_least=SMALLEST_SIZE)
     style_strength: float = setting(
         LossSettings().style_strength,
-        "weight of the style loss: total = content + style_strength * style + tone",
+        "weight of the style loss: total = content + style_strength * style + tone + color",
         at_least=0,
     )
     iterations: int = setting(500, "L-BFGS iterations for each photo, from noise and from the photo", at_least=1)

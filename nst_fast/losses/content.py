@@ -4,12 +4,22 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from nst_fast.errors import ImageError
 from nst_fast.losses.scaling import check_scaling, in_full_precision
 
+# In units of the variance over photos: the average detail of photos, and that at which half of the weight is reached.
+_AVERAGE_DETAIL, _HALF_DETAIL = 0.5, 0.2
 
-def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", feature_variance: float = 1.0) -> Tensor:
+
+def content_loss(
+    features: Tensor,
+    target: Tensor,
+    scaling: str = "relative",
+    feature_variance: float = 1.0,
+    weights: Tensor | None = None,
+) -> Tensor:
     """The content loss of one tap.
 
     With F the features and P the target, both (C, H, W):
@@ -25,6 +35,7 @@ def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", fe
         target: the same shape, of the photos.
         scaling: `relative`, `gatys` or `johnson`.
         feature_variance: from `measure_feature_variance`; only `relative` uses it.
+        weights: (B, 1, H, W), from `weigh_detail`: how much each place counts; None: all the same.
 
     Raises:
         SettingError: an unknown scaling.
@@ -34,11 +45,45 @@ def content_loss(features: Tensor, target: Tensor, scaling: str = "relative", fe
     """
     check_scaling(scaling)
     with torch.autocast(features.device.type, enabled=False):
-        difference = in_full_precision(features) - in_full_precision(target)
+        squares = (in_full_precision(features) - in_full_precision(target)).square()
+        if weights is not None:
+            squares = squares * weights
         if scaling == "gatys":
-            return 0.5 * difference.square().sum((1, 2, 3))
-        mean_square = difference.square().mean((1, 2, 3))
+            return 0.5 * squares.sum((1, 2, 3))
+        mean_square = squares.mean((1, 2, 3))
         return mean_square / feature_variance if scaling == "relative" else mean_square
+
+
+@torch.no_grad()
+def weigh_detail(target: Tensor, feature_variance: float, focus: float) -> Tensor:
+    """How much each place of a photo counts for its content: a face much, a flat sky little.
+
+    The detail d is the squared distance of the activations from their mean over 5x5 positions, averaged over channels
+    and over 5x5 positions, in units of the variance over photos, where it is about 1/2. The weight is
+
+        1 - focus + focus * 7/5 * d / (d + 1/5)
+
+    which is 1 where d is 1/2, and 1 - focus where the photo is flat. So strokes cost little where they hide nothing.
+
+    Args:
+        target: (B, C, H, W), activations of the photos.
+        feature_variance: of this tap, from `measure_feature_variance`.
+        focus: 0, all places count the same, to 1, a flat place does not count.
+
+    Returns:
+        (B, 1, H, W), in at least float32.
+    """
+    with torch.autocast(target.device.type, enabled=False):
+        target = in_full_precision(target)
+        deviation = (target - _average_around(target)).square().mean(1, keepdim=True)
+        detail = _average_around(deviation) / feature_variance
+        slope = (_AVERAGE_DETAIL + _HALF_DETAIL) / _AVERAGE_DETAIL
+        return 1 - focus + focus * slope * detail / (detail + _HALF_DETAIL)
+
+
+def _average_around(values: Tensor) -> Tensor:
+    """The mean over 5x5 positions, fewer at the border."""
+    return avg_pool2d(values, 5, stride=1, padding=2, count_include_pad=False)
 
 
 @torch.no_grad()

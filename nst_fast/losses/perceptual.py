@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.losses.content import content_loss, measure_feature_variance
+from nst_fast.losses.colors import color_loss
+from nst_fast.losses.content import content_loss, measure_feature_variance, weigh_detail
 from nst_fast.losses.grid import grid_power
 from nst_fast.losses.moments import measure_moments, measure_windows, moment_loss, split_counts
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
@@ -28,16 +29,18 @@ class PhotoTargets(NamedTuple):
     Attributes:
         photos: (B, 3, H, W), RGB in [0, 1].
         features: content tap -> activations.
+        weights: content tap -> how much each place counts, (B, 1, H, W); empty: all the same.
         ranks: (B, 1, H // 4, W // 4) of their tones; None: no term needs them.
     """
 
     photos: Tensor
     features: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor]
     ranks: Tensor | None
 
 
 class PerceptualLoss(nn.Module):
-    """The weighted sum of content loss, style loss, tone loss, total variation and grid power.
+    """The weighted sum of content loss, style loss, tone loss, color loss, total variation and grid power.
 
     The statistics of the style image are measured once, on construction. The pass for the content stops at the deepest
     content tap.
@@ -108,7 +111,11 @@ class PerceptualLoss(nn.Module):
     def measure_content(self, photos: Tensor) -> PhotoTargets:
         """What `forward` compares with, for photos (B, 3, H, W), RGB in [0, 1], that it is given many times."""
         features = self.loss_network(photos, self.content_taps)
-        return PhotoTargets(photos, features, self.photo_tones.rank(photos) if self.photo_tones is not None else None)
+        weights = {}
+        if focus := self.settings.focuses_content:
+            weights = {tap: weigh_detail(features[tap], self.feature_variance[tap], focus) for tap in self.content_taps}
+        ranks = self.photo_tones.rank(photos) if self.photo_tones is not None else None
+        return PhotoTargets(photos, features, weights, ranks)
 
     def forward(
         self,
@@ -124,16 +131,16 @@ class PerceptualLoss(nn.Module):
         Args:
             stylized: shape (B, 3, H, W), RGB in [0, 1].
             photos: the same shape; or what `measure_content` made of them.
-            strengths: (B,), 0 to 2, at which an adjustable network stylized each image; None: 1 for all. Style and
-                tones count by the power 1.5 of it; and the less it is, the more the photo's own pixels count.
+            strengths: (B,), 0 to 2, at which an adjustable network stylized each image; None: 1 for all. Style, tones
+                and colors count by the power 1.5 of it; and the less it is, the more the photo's own pixels count.
             targets: of the style image for each image; None: those of the style image given on construction.
             symmetric: True: style and tone are measured as a network for many style images is trained, see
                 `moment_loss`; with moments only.
 
         Returns:
             The scalar total, and scalars by name: `total`, the terms before their weights, which are `content`,
-            `style`, `tone`, `total_variation` and `grid`, and one for each tap, such as `style.relu1_1`. All are means
-            over the batch.
+            `style`, `tone`, `color`, `total_variation` and `grid`, and one for each tap, such as `style.relu1_1`. All
+            are means over the batch.
         """
         settings = self.settings
         photo = self.measure_content(photos) if isinstance(photos, Tensor) else photos
@@ -142,7 +149,11 @@ class PerceptualLoss(nn.Module):
         by_tap: dict[str, Tensor] = {}
         for tap in self.content_taps:
             by_tap[f"content.{tap}"] = content_loss(
-                features[tap], photo.features[tap], settings.scaling, self.feature_variance[tap]
+                features[tap],
+                photo.features[tap],
+                settings.scaling,
+                self.feature_variance[tap],
+                photo.weights.get(tap),
             )
         for tap in self.style_taps:
             by_tap[f"style.{tap}"] = self._compare_style(tap, stylized, features[tap], targets, photo.ranks, symmetric)
@@ -154,6 +165,8 @@ class PerceptualLoss(nn.Module):
         }
         if photo.ranks is not None:
             terms["tone"] = tone_loss(stylized, photo.ranks, targets.tone_curves, symmetric=symmetric)
+        if settings.weighs_colors > 0:
+            terms["color"] = color_loss(stylized, targets.palette)
         style_share: Tensor | float = 1.0
         total = settings.content_weight * terms["content"]
         if strengths is not None:
@@ -163,6 +176,8 @@ class PerceptualLoss(nn.Module):
         total = total + style_share * settings.style_strength * terms["style"]
         if settings.weighs_tones > 0:
             total = total + style_share * settings.weighs_tones * terms["tone"]
+        if settings.weighs_colors > 0:
+            total = total + style_share * settings.weighs_colors * terms["color"]
         for name, weight in (("total_variation", settings.total_variation_weight), ("grid", settings.grid_weight)):
             if weight > 0:  # else the term is only shown, and its gradient would cost time
                 total = total + weight * terms[name]

@@ -25,17 +25,28 @@ DEFAULT_STYLE_TAPS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1":
 class LossSettings:
     """The loss: what the training (or the optimization) minimizes."""
 
-    style_strength: float = setting(9.0, "weight of the style loss: more for more style and less photo", at_least=0)
+    style_strength: float = setting(7.0, "weight of the style loss: more for more style and less photo", at_least=0)
     content_weight: float = setting(1.0, "weight of the content loss", at_least=0)
     tone_weight: float | None = setting(
         None,
         "weight of the tone loss: dark stays dark, in the style's tones; null: 1 if relative, else 0",
         at_least=0,
     )
+    color_weight: float | None = setting(
+        None,
+        "weight of the color loss: rare colors of the style image, too; null: 1 if relative, else 0",
+        at_least=0,
+    )
     total_variation_weight: float = setting(0.0, "weight of the total variation, which smooths the image", at_least=0)
     grid_weight: float = setting(0.0, "weight against grid artifacts (dots and lines 4 pixels apart)", at_least=0)
     content_taps: Mapping[str, float] = setting(
         DEFAULT_CONTENT_TAPS, "layers of the content loss with their weights, such as {relu4_2:1}"
+    )
+    content_focus: float = setting(
+        0.95,
+        "share of the content loss that counts only where the photo has detail (scaling=relative only)",
+        at_least=0,
+        at_most=1,
     )
     style_taps: Mapping[str, float] = setting(
         DEFAULT_STYLE_TAPS, "layers of the style loss with their weights, such as {relu1_2:1,relu2_2:0.5}"
@@ -65,7 +76,12 @@ class LossSettings:
         check_weights("style_taps", self.style_taps)
         names = ("content_weight", "style_strength", "total_variation_weight", "grid_weight")
         check_weights(
-            "the weights", {**{name: getattr(self, name) for name in names}, "tone_weight": self.weighs_tones}
+            "the weights",
+            {
+                **{name: getattr(self, name) for name in names},
+                "tone_weight": self.weighs_tones,
+                "color_weight": self.weighs_colors,
+            },
         )
         if self.band_share + self.window_share > 1:
             raise SettingError(
@@ -76,14 +92,28 @@ class LossSettings:
             raise SettingError(f"style_statistic moments has no scaling {self.scaling}; set scaling=relative, or gram")
 
     def fill_in(self) -> "LossSettings":
-        """A copy in which the tone weight and the statistic are no longer None."""
-        statistic = "moments" if self.compares_moments else "gram"
-        return dataclasses.replace(self, tone_weight=self.weighs_tones, style_statistic=statistic)
+        """A copy in which the weights of tones and colors and the statistic are no longer None."""
+        return dataclasses.replace(
+            self,
+            tone_weight=self.weighs_tones,
+            color_weight=self.weighs_colors,
+            style_statistic="moments" if self.compares_moments else "gram",
+        )
 
     @property
     def weighs_tones(self) -> float:
         """The weight of the tone loss."""
         return float(self.scaling == "relative") if self.tone_weight is None else self.tone_weight
+
+    @property
+    def focuses_content(self) -> float:
+        """The share of the content loss that counts only where the photo has detail: none in the papers' losses."""
+        return self.content_focus if self.scaling == "relative" else 0.0
+
+    @property
+    def weighs_colors(self) -> float:
+        """The weight of the color loss."""
+        return float(self.scaling == "relative") if self.color_weight is None else self.color_weight
 
     @property
     def needs_tones(self) -> bool:

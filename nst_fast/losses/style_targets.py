@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import SettingError
+from nst_fast.losses.colors import Palette, measure_palette, mix_palettes, stack_palettes
 from nst_fast.losses.moments import Moments, measure_moments, mix_moments
 from nst_fast.losses.settings import check_weights
 from nst_fast.losses.style import gram_matrix
@@ -21,11 +22,13 @@ class StyleTargets:
         moments: tap -> moments in the bands of tone; empty if Gram matrices are compared.
         grams: tap -> (1 or B, C, C); empty if moments are compared.
         tone_curves: (1 or B, 65), see `losses.tones`.
+        palette: of their colors.
     """
 
     moments: Mapping[str, Moments]
     grams: Mapping[str, Tensor]
     tone_curves: Tensor
+    palette: Palette
 
     def to(self, device: torch.device | str) -> "StyleTargets":
         """The same on another device."""
@@ -33,6 +36,7 @@ class StyleTargets:
             {tap: Moments(*(part.to(device) for part in one)) for tap, one in self.moments.items()},
             {tap: gram.to(device) for tap, gram in self.grams.items()},
             self.tone_curves.to(device),
+            Palette(*(part.to(device) for part in self.palette)),
         )
 
 
@@ -48,10 +52,11 @@ def measure_style(loss_network: nn.Module, style_image: Tensor, taps: Sequence[s
     """
     features = loss_network(style_image[None], taps)
     ranks, curves = rank_style_tones(style_image[None])
+    palette = measure_palette(style_image[None])
     if not moments:
-        return StyleTargets({}, {tap: gram_matrix(one) for tap, one in features.items()}, curves)
+        return StyleTargets({}, {tap: gram_matrix(one) for tap, one in features.items()}, curves, palette)
     in_bands = {tap: measure_moments(one, weigh_bands(ranks, *one.shape[2:])) for tap, one in features.items()}
-    return StyleTargets(in_bands, {}, curves)
+    return StyleTargets(in_bands, {}, curves, palette)
 
 
 def mix_targets(targets: Sequence[StyleTargets], shares: Sequence[float]) -> StyleTargets:
@@ -66,6 +71,7 @@ def mix_targets(targets: Sequence[StyleTargets], shares: Sequence[float]) -> Sty
         {tap: mix_moments([one.moments[tap] for one in targets], list(shares)) for tap in first.moments},
         {tap: _weighted_sum([one.grams[tap] for one in targets], shares) for tap in first.grams},
         _weighted_sum([one.tone_curves for one in targets], shares),
+        mix_palettes([one.palette for one in targets], shares),
     )
 
 
@@ -79,6 +85,7 @@ def stack_targets(targets: Sequence[StyleTargets]) -> StyleTargets:
         },
         {tap: torch.cat([one.grams[tap] for one in targets]) for tap in first.grams},
         torch.cat([one.tone_curves for one in targets]),
+        stack_palettes([one.palette for one in targets]),
     )
 
 

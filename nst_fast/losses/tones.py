@@ -16,6 +16,8 @@ from nst_fast.losses.scaling import in_full_precision
 
 SQUARE = 4  # pixels
 BANDS = 3
+# The tone loss compares means over so many squares a side, 32 pixels: within them, strokes may be light and dark.
+_STROKES = 8
 _QUANTILES = 65
 # Keeps a photo of low contrast from being stretched to all tones.
 _LEAST_DEVIATION = 0.08
@@ -111,15 +113,17 @@ def tone_loss(stylized: Tensor, ranks: Tensor, curves: Tensor, *, symmetric: boo
             curve's mean, for the reason that `moment_loss` gives.
 
     Returns:
-        (B,): the mean squared difference, divided by the variance of the curve. 1 for an image that has the mean tone
-        of the style image everywhere. A style image of hardly any contrast counts as one with a deviation of 0.03.
+        (B,): the mean squared difference between means over 32x32 pixels, half overlapping, divided by the variance of
+        the curve. At most about 1 for an image that has the mean tone of the style image everywhere. A style image of
+        hardly any contrast counts as one with a deviation of 0.03.
     """
     wanted = interpolate_curve(ranks, torch.linspace(0, 1, curves.shape[1], device=curves.device), curves)
     variance, tones = curves.var(1, correction=0), measure_tones(stylized)
     if symmetric:
         around = tones - curves.mean(1)[:, None, None, None]
         variance = (variance + around.square().mean((1, 2, 3))) / 2
-    return (tones - wanted).square().mean((1, 2, 3)) / variance.clamp(min=1e-3)
+    difference = F.avg_pool2d(tones - wanted, [min(_STROKES, side) for side in tones.shape[2:]], stride=_STROKES // 2)
+    return difference.square().mean((1, 2, 3)) / variance.clamp(min=1e-3)
 
 
 def weigh_bands(ranks: Tensor, height: int, width: int) -> Tensor:

@@ -17,7 +17,7 @@ from nst_fast.media.pictures import Picture, whiten_transparent
 from nst_fast.media.resizing import resize_pixels, size_for_long_side
 from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.networks.checkpoint import Checkpoint
-from nst_fast.stylize.engines.choice import build_engine, choose_engine
+from nst_fast.stylize.engines.choice import build_engine, choose_engine, choose_precision
 from nst_fast.stylize.finishing import Finisher
 from nst_fast.stylize.images import open_image
 from nst_fast.stylize.look import Look
@@ -45,7 +45,8 @@ class Stylizer:
         style: a shipped style's name, a checkpoint file, or a loaded checkpoint; or a blend of several styles of the
             base network, such as wave:0.6,udnie:0.4.
         device: cpu, cuda, cuda:1, directml, coreml or mps. None: a GPU if an installed engine reaches one, else cpu.
-        precision: fp32; bf16 (OpenVINO, PyTorch) or fp16 (PyTorch on a GPU), which may be faster.
+        precision: fp32; bf16 (OpenVINO, PyTorch) or fp16 (PyTorch on a GPU), which may be faster; or auto, see
+            `choose_precision`.
         engine: onnxruntime; openvino or torch, which are extras; compile, which is torch.compile; or auto: the fastest
             that is installed, see `choose_engine`. In fp32 they all differ by at most one level of 255.
         threads: of the network on the CPU; for torch and compile it counts for the whole process. None: one for each
@@ -60,7 +61,8 @@ class Stylizer:
         checkpoint: the network and what its file says about itself.
         engine: the name of the engine in use, never `auto`.
         device: the device in use, such as cpu or cuda:1.
-        precision, threads: as given.
+        precision: the precision in use, never `auto`.
+        threads: as given.
         style_name: the checkpoint's style, else its file's name without suffix, else `style`.
         look: the knobs in use; may be set between two pictures or frames.
 
@@ -86,13 +88,13 @@ class Stylizer:
             raise SettingError(f"tiles is {tiles!r}; allowed: {', '.join(TILES)}{nearest_name(tiles, list(TILES))}")
         if threads is not None and threads < 1:
             raise SettingError(f"threads is {threads}; it must be at least 1")
-        self.precision = precision
         self.threads = threads
         self.engine, self.device = choose_engine(engine, device, precision)
+        self.precision = choose_precision(precision, self.engine)
         self.checkpoint = style if isinstance(style, Checkpoint) else open_style(str(style))
         fallback_name = "style" if isinstance(style, Checkpoint) else Path(style).stem
         self.style_name = str(self.checkpoint.info.style.get("name") or fallback_name)
-        self._engine = build_engine(self.engine, self.checkpoint, self.device, precision, threads)
+        self._engine = build_engine(self.engine, self.checkpoint, self.device, self.precision, threads)
         self._tiles = tiles
         self._look = Look()
         self._finisher = Finisher(self._look, threads)

@@ -43,7 +43,11 @@ def test_tables_and_files(run, capsys):
         (line,) = (line for line in lines if line.startswith(label))
         terms, counts = figures["terms"], figures["iterations_to_equal"]
         shown = ["> 2" if counts[start] is None else str(counts[start]) for start in ("noise", "content")]
-        numbers = [f"{terms['total']:.3f}", f"{terms['style']:.4f}", *(f"{terms[t]:.3f}" for t in ("content", "tone"))]
+        numbers = [
+            f"{terms['total']:.3f}",
+            f"{terms['style']:.4f}",
+            *(f"{terms[t]:.3f}" for t in ("content", "tone", "color")),
+        ]
         assert line.removeprefix(label).split() == ["a,b", *numbers, *" ".join(shown).split()]
     (line,) = (line for line in lines if line.strip().startswith("16 px"))
     assert f"{report['timings'][0]['networks']['a,b.safetensors']['times_faster_than_500_iterations']:,.0f}" in line

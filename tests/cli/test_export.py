@@ -33,7 +33,7 @@ def test_int8_is_judged_by_its_loss(capsys, photo_folder, painting):
     assert lines[0].startswith("x.int8.onnx: ") and lines[0].endswith("fitted to 6 photos")
     assert [line.split()[0] for line in lines[2:5]] == ["style", "content", "total"]
     strength = LossSettings().style_strength
-    assert lines[5] == f"on 6 other photos; total is content + {strength:g} * style + tone, smaller is better"
+    assert lines[5] == f"on 6 other photos; total is content + {strength:g} * style + tone + color, smaller is better"
 
 
 def test_zero_padding_for_one_size(capsys, monkeypatch, photo_folder, painting):

@@ -15,6 +15,7 @@ from PIL import Image
 from nst_fast.cli import stylize
 from nst_fast.errors import SettingError
 from nst_fast.media.pictures import read_picture
+from nst_fast.stylize.engines import choice
 
 pytestmark = pytest.mark.usefixtures("folder_with_style")
 
@@ -62,6 +63,18 @@ def test_a_film_is_stylized_to_the_default_folder(capsys):
     assert os.listdir("stylized/x") == ["a.mp4"]
     assert run("a.mp4") == 0
     assert capsys.readouterr().out.startswith("stylized 0, skipped 1 (they exist; --overwrite replaces them), failed 0")
+
+
+@pytest.mark.parametrize(("quick", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_films_alone_are_made_in_bf16_where_that_is_quick(capsys, monkeypatch, quick, expected):
+    """With OpenVINO, films alone are made in bf16 where the processor is quick at it; photos, or on request, not."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(choice, "_has_matrix_instructions", lambda: quick)
+    film, photo = make_film("a.mp4", frames=3), make_picture("b.png")
+    for inputs, precision in (([film], expected), ([photo], "fp32"), ([film, photo], "fp32")):
+        for options, used in (([], precision), (["--precision", "fp32"], "fp32")):
+            assert stylize.main([*inputs, *COMMON[:4], "--engine", "openvino", "--overwrite", *options]) == 0
+            assert f"openvino on cpu in {used}" in capsys.readouterr().out
 
 
 def test_a_folder_of_pictures_films_and_broken_films(capsys):

@@ -78,7 +78,7 @@ def test_losses_are_those_of_training(call, checkpoints, painting, photo_folder)
     for checkpoint in checkpoints:
         terms = measure_losses(TrainedNetwork(checkpoint, torch.device("cpu")).stylize, loss, photos[:3])
         assert report["networks"][checkpoint]["terms"] == pytest.approx(terms, rel=1e-4)
-        expected = terms["content"] + STYLE_STRENGTH * terms["style"] + terms["tone"]
+        expected = terms["content"] + STYLE_STRENGTH * terms["style"] + terms["tone"] + terms["color"]
         assert terms["total"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -151,7 +151,7 @@ def test_memory(call, monkeypatch, caplog):
 def test_the_compact_loss_network_judges_too(call, checkpoints):
     """It has no relu4_2, and takes its deepest tap instead."""
     report = call(loss_network=LossNetworkSettings(name="compact", weights="shipped"), photos=1, iterations=1)
-    assert report["networks"][checkpoints[0]]["terms"].keys() >= {"content.relu4_1", "style.relu4_1", "tone"}
+    assert report["networks"][checkpoints[0]]["terms"].keys() >= {"content.relu4_1", "style.relu4_1", "tone", "color"}
 
 
 def test_another_loss_is_named(call, tmp_path, caplog):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nst_fast.errors import ImageError
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.losses.content import content_loss, measure_feature_variance
+from nst_fast.losses.content import content_loss, measure_feature_variance, weigh_detail
 
 
 def random_features(*shape: int, seed: int) -> Tensor:
@@ -31,6 +31,31 @@ def test_value(scaling, scale):
     expected = [scale * sum_of_squares(ours, theirs) for ours, theirs in zip(features, target, strict=True)]
     loss = content_loss(features, target, scaling, feature_variance=0.7)
     assert loss.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_weights():
+    """Each place counts by its weight."""
+    features, target = random_features(1, 3, 4, 5, seed=0), random_features(1, 3, 4, 5, seed=1)
+    weights = torch.zeros(1, 1, 4, 5, dtype=torch.float64)
+    weights[..., 2, 3] = 0.5
+    expected = 0.5 * ((features - target)[..., 2, 3] ** 2).sum().item() / (3 * 4 * 5 * 0.7)
+    loss = content_loss(features, target, "relative", feature_variance=0.7, weights=weights)
+    assert loss.tolist() == pytest.approx([expected], rel=1e-12)
+
+
+def test_detail_counts_and_flat_places_hardly():
+    """The weight is 1 - focus where a photo is flat, near its most amid strong detail, and 1 at the average detail."""
+    strong = 100 * random_features(1, 8, 40, 80, seed=0)
+    target = torch.where(torch.arange(80) < 40, 3.0, strong)
+    weights = weigh_detail(target, 1.0, 0.95)
+    assert weights.shape == (1, 1, 40, 80)
+    np.testing.assert_allclose(weights[..., :36], 0.05, rtol=1e-6)
+    np.testing.assert_allclose(weights[..., 44:], 0.05 + 0.95 * 1.4, rtol=1e-3)
+    # Over five positions the stripes have a mean of 1/5 or -1/5, from which they deviate by 4/5.
+    stripes = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(40).expand(1, 8, 40, 80)
+    middle = weigh_detail(stripes, 2 * 0.8**2, 0.95)[..., 10:30, 10:70]
+    np.testing.assert_allclose(middle, 1, rtol=1e-9)
+    assert torch.equal(weigh_detail(target, 1.0, 0.0), torch.ones_like(weights))
 
 
 def test_derivative_of_gatys():

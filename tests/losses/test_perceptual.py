@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.loss_networks.weights import build_loss_network
-from nst_fast.losses.content import content_loss, measure_feature_variance
+from nst_fast.losses.colors import color_loss, measure_palette
+from nst_fast.losses.content import content_loss, measure_feature_variance, weigh_detail
 from nst_fast.losses.grid import grid_power
 from nst_fast.losses.moments import measure_moments, moment_loss
 from nst_fast.losses.perceptual import PerceptualLoss, build_relative_loss, measure_losses
@@ -74,10 +75,12 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
         content_taps=CONTENT_TAPS,
         style_taps=STYLE_TAPS,
         scaling=scaling,
+        content_focus=0.6,
         content_weight=0.7,
         style_strength=11.0,
         style_statistic=statistic,
         tone_weight=tone_weight,
+        color_weight=None if scaling != "relative" else 0.6,
         band_share=0.3,
         window_share=0.5,
         total_variation_weight=0.2,
@@ -97,6 +100,7 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
         ranks = PhotoTones(images(6, 48, 48, seed=9)).rank(photos)
         expected["tone"] = tone_loss(stylized, ranks, curve)
         tone_share = 1.0 if tone_weight is None else tone_weight
+        expected["color"] = color_loss(stylized, measure_palette(style_image.unsqueeze(0)))
     if statistic == "moments":
         for tap in STYLE_TAPS:
             of_style, of_photo = (
@@ -115,7 +119,8 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
                 )
             expected[f"style.{tap}"] = 0.2 * whole + 0.3 * parts + 0.5 * windows
     for tap in CONTENT_TAPS:
-        expected[f"content.{tap}"] = content_loss(features[tap], targets[tap], scaling, VARIANCE[tap])
+        weights = weigh_detail(targets[tap], VARIANCE[tap], 0.6) if scaling == "relative" else None
+        expected[f"content.{tap}"] = content_loss(features[tap], targets[tap], scaling, VARIANCE[tap], weights)
     relative = scaling == "relative"
     for kind, taps in (("content", CONTENT_TAPS), ("style", STYLE_TAPS)):
         weighted = sum(weight * expected[f"{kind}.{tap}"] for tap, weight in taps.items())
@@ -123,7 +128,7 @@ def test_total_is_the_weighted_sum(network, style_image, scaling, statistic, ton
     expected["total_variation"] = total_variation(stylized, scaling)
     expected["grid"] = grid_power(stylized)
     assert (expected["grid"] > 0).all()
-    weights = {"content": 0.7, "style": 11, "tone": tone_share, "total_variation": 0.2, "grid": 40}
+    weights = {"content": 0.7, "style": 11, "tone": tone_share, "color": 0.6, "total_variation": 0.2, "grid": 40}
     expected["total"] = sum(weight * expected[name] for name, weight in weights.items() if name in expected)
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
@@ -137,9 +142,11 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
         Fake(),
         style_image,
         content_taps={"a": 1.0},
+        content_focus=0.0,
         style_taps={"b": 1.0},
         style_statistic="gram",
         tone_weight=0.0,
+        color_weight=0.0,
         total_variation_weight=0.3,
         feature_variance={"a": 0.5},
     )
@@ -156,14 +163,15 @@ def test_gradient_is_that_of_the_weighted_sum(style_image):
 
 
 def test_defaults(style_image):
-    """By default: content 1, style by style_strength, tone 1, neither total variation nor grid; mostly windows."""
+    """By default: content 1, nearly all where there is detail, style by style_strength, tone 1; mostly windows."""
     network = Fake()
     loss = build_loss(network, style_image, feature_variance=dict.fromkeys(DEFAULT_CONTENT_TAPS, 2.0))
     assert network.asked == [["relu1_1", "relu2_1", "relu3_1", "relu4_1"]] == [sorted(DEFAULT_STYLE_TAPS)]
     assert list(DEFAULT_CONTENT_TAPS) == ["relu3_2", "relu4_2"]
     assert loss.settings.compares_moments and loss.settings.band_share == 0.2 and loss.settings.window_share == 0.6
+    assert loss.settings.focuses_content == 0.95
     _, terms = loss(images(1, seed=1), images(1, seed=2))
-    expected = terms["content"] + LossSettings().style_strength * terms["style"] + terms["tone"]
+    expected = terms["content"] + LossSettings().style_strength * terms["style"] + terms["tone"] + terms["color"]
     assert terms["total"].item() == pytest.approx(expected.item(), rel=1e-6)
     assert terms["total_variation"] > 0
 
@@ -251,7 +259,17 @@ def test_taps_without_weight_are_left_out(style_image):
     )
     _, terms = loss(images(1, seed=1), images(1, seed=2))
     assert network.asked == [["d"], ["a"], ["a", "d"]]
-    assert sorted(terms) == ["content", "content.a", "grid", "style", "style.d", "tone", "total", "total_variation"]
+    assert sorted(terms) == [
+        "color",
+        "content",
+        "content.a",
+        "grid",
+        "style",
+        "style.d",
+        "tone",
+        "total",
+        "total_variation",
+    ]
 
 
 @pytest.mark.parametrize("variance", [None, {}, {"relu1_1": 1.0}])

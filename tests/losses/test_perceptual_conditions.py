@@ -39,7 +39,7 @@ def test_strengths_weigh_style_and_the_photos_pixels():
         terms = {name: float(term) for name, term in loss(image[None], photo[None])[1].items()}
         pixels = 50 * max(0, 1 - strength) ** 2 * float((image - photo).square().mean())
         share = {0.0: 0.0, 0.25: 1 / 8, 1.0: 1.0, 2.0: 2 * 2**0.5}[strength]
-        styled = share * (SETTINGS.style_strength * terms["style"] + terms["tone"])
+        styled = share * (SETTINGS.style_strength * terms["style"] + terms["tone"] + terms["color"])
         expected += (terms["content"] + styled + 30 * terms["grid"] + pixels) / 4
     assert float(total) == pytest.approx(expected, rel=1e-4)
     plain, _ = loss(stylized, photos)

@@ -52,16 +52,19 @@ def test_bad_values_are_refused(name, value, message):
         ({"style_taps": {"relu1_1": math.nan, "relu1_2": 1.0}}, "style_taps: relu1_1 nan, relu1_2 1"),
         ({"style_taps": {"relu1_1": math.inf}}, "style_taps: relu1_1 inf"),
         (
-            {"content_weight": 0.0, "style_strength": 0.0, "tone_weight": 0.0},
-            "the weights: content_weight 0, style_strength 0, total_variation_weight 0, grid_weight 0, tone_weight 0",
+            {"content_weight": 0.0, "style_strength": 0.0, "tone_weight": 0.0, "color_weight": 0.0},
+            "the weights: content_weight 0, style_strength 0, total_variation_weight 0, grid_weight 0, tone_weight 0, "
+            "color_weight 0",
         ),
         (
             {"style_strength": math.inf},
-            "the weights: content_weight 1, style_strength inf, total_variation_weight 0, grid_weight 0, tone_weight 1",
+            "the weights: content_weight 1, style_strength inf, total_variation_weight 0, grid_weight 0, tone_weight 1"
+            ", color_weight 1",
         ),
         (
             {"style_strength": 5.0, "tone_weight": math.inf},
-            "the weights: content_weight 1, style_strength 5, total_variation_weight 0, grid_weight 0, tone_weight inf",
+            "the weights: content_weight 1, style_strength 5, total_variation_weight 0, grid_weight 0, tone_weight inf"
+            ", color_weight 1",
         ),
     ],
 )
@@ -78,7 +81,7 @@ def test_the_papers_losses_stay_those_of_the_papers(scaling):
     settings = LossSettings(scaling=scaling)
     assert not settings.compares_moments and settings.weighs_tones == 0 and not settings.needs_tones
     filled = settings.fill_in()
-    assert (filled.style_statistic, filled.tone_weight) == ("gram", 0.0)
+    assert (filled.style_statistic, filled.tone_weight, filled.color_weight) == ("gram", 0.0, 0.0)
     with pytest.raises(SettingError) as caught:
         LossSettings(scaling=scaling, style_statistic="moments")
     assert str(caught.value) == (f"style_statistic moments has no scaling {scaling}; set scaling=relative, or gram")
@@ -87,7 +90,7 @@ def test_the_papers_losses_stay_those_of_the_papers(scaling):
 def test_what_suits_the_scaling():
     """With `relative` it is moments and tones with weight 1; both can be chosen; filling in changes no more."""
     settings = LossSettings()
-    assert settings.fill_in() == LossSettings(style_statistic="moments", tone_weight=1.0)
+    assert settings.fill_in() == LossSettings(style_statistic="moments", tone_weight=1.0, color_weight=1.0)
     assert LossSettings(style_statistic="gram").weighs_tones == 1
     assert LossSettings(scaling="johnson", tone_weight=0.5).needs_tones
     assert LossSettings(tone_weight=0.0).needs_tones and not LossSettings(tone_weight=0.0, band_share=0.0).needs_tones

@@ -92,17 +92,35 @@ def test_a_flat_photo_has_one_rank():
 
 
 def test_loss_of_the_wanted_tones_is_0_and_that_of_the_mean_1():
-    """An image in the tones that the ranks ask for has no loss; one in the style's mean tone has a loss of 1."""
+    """An image in the tones that the ranks ask for has no loss; one in the style's mean tone has a loss of 1.
+
+    The second holds where a tone is wider than the 32 pixels over which tones are compared.
+    """
     photos = images(8)
     ranks = PhotoTones(photos).rank(photos)
     _, curve = rank_style_tones(images(1, 96, 80, seed=3))
     wanted = interpolate_curve(ranks, torch.linspace(0, 1, 65), curve)
     np.testing.assert_allclose(tone_loss(paint_in_tones(wanted), ranks, curve), 0, atol=1e-9)
-    all_ranks = torch.linspace(0, 1, 65).view(1, 1, 5, 13)
-    mean = tone_loss(torch.full((1, 3, 20, 52), float(curve.mean())), all_ranks, curve)
-    assert mean.item() == pytest.approx(1, rel=1e-4)
+    all_ranks = torch.linspace(0, 1, 65).repeat_interleave(32).expand(1, 1, 8, -1)
+    mean = tone_loss(torch.full((1, 3, 32, 65 * 128), float(curve.mean())), all_ranks, curve)
+    assert mean.item() == pytest.approx(1, rel=0.02)
     inverted = interpolate_curve(1 - ranks, torch.linspace(0, 1, 65), curve)
-    assert tone_loss(paint_in_tones(inverted), ranks, curve).mean() > 2
+    assert tone_loss(paint_in_tones(inverted), ranks, curve).mean() > 1
+
+
+def test_strokes_are_free_and_regions_are_not():
+    """Light and dark strokes of the wanted mean cost nothing; a region of 32 pixels that is too light by as much does.
+
+    The loss is written out: 2x2 means over 32x32 pixels, 16 pixels apart, of which one is all in the light region.
+    """
+    ranks, curve = torch.full((1, 1, 12, 12), 0.5), torch.linspace(0.2, 0.8, 65)[None]
+    strokes = 0.5 + 0.2 * (-1.0) ** torch.arange(12).add(torch.arange(12)[:, None])
+    np.testing.assert_allclose(tone_loss(paint_in_tones(strokes[None, None]), ranks, curve), 0, atol=1e-9)
+    region = torch.full((1, 1, 12, 12), 0.5)
+    region[..., :8, :8] = 0.7
+    errors = 0.2 * np.array([[1, 1 / 2], [1 / 2, 1 / 4]])
+    expected = (errors**2).mean() / float(curve.var(correction=0))
+    assert tone_loss(paint_in_tones(region), ranks, curve).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradient_reaches_the_stylized_image_alone():

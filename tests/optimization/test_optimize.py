@@ -75,6 +75,7 @@ def test_writes_the_image_and_its_losses(tmp_path, optimize, caplog):
     assert size_of(output) == (27, 20)
     assert result.iterations == 4
     expected = result.terms["content"] + LOSS.style_strength * result.terms["style"] + result.terms["tone"]
+    expected += result.terms["color"]
     assert result.terms["total"] == pytest.approx(expected, rel=1e-5)
     caplog.clear()
     assert optimize(output).terms == result.terms

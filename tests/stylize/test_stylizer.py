@@ -166,7 +166,7 @@ def test_wrong_precision_is_refused():
     """An unknown precision is refused with the allowed ones; fp16 on the CPU, since it would take minutes."""
     with pytest.raises(SettingError) as caught:
         Stylizer(build_checkpoint(), device="cpu", precision="bf61")
-    assert str(caught.value) == "precision 'bf61' is unknown; allowed: fp32, bf16, fp16 (nearest: bf16)"
+    assert str(caught.value) == "precision 'bf61' is unknown; allowed: auto, fp32, bf16, fp16 (nearest: bf16)"
     with pytest.raises(SettingError) as caught:
         Stylizer(build_checkpoint(), device="cpu", precision="fp16")
     assert "slower than fp32 on the cpu; give fp32 or bf16" in str(caught.value)

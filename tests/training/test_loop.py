@@ -143,6 +143,7 @@ def test_a_checkpoint_describes_itself(start):
         "pooling": "max",
         "scaling": "relative",
         "content_taps": CONTENT_TAPS,
+        "content_focus": 0.95,
         "style_taps": STYLE_TAPS,
         "content_weight": 1.0,
         "style_strength": SETTINGS.loss.style_strength,
@@ -150,6 +151,7 @@ def test_a_checkpoint_describes_itself(start):
         "band_share": 0.2,
         "window_share": 0.6,
         "tone_weight": 1.0,
+        "color_weight": 1.0,
         "total_variation_weight": 0.0,
         "grid_weight": 30.0,
     }
@@ -207,7 +209,7 @@ def test_a_run_can_be_watched(start, tmp_path):
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert [event.step for event in events.Scalars("train/temporal")] == [2, 3, 4, 6, 8]
-    terms = ["total", "content", "style", "tone", "total_variation", "grid"]
+    terms = ["total", "content", "style", "tone", "color", "total_variation", "grid"]
     for term in (*terms, "content.relu2_1", "style.relu1_1", "style.relu2_1"):
         # Looked at every 2 steps, and where something is saved (3, 6) or stylized (4, 8).
         assert [event.step for event in events.Scalars(f"train/{term}")] == [2, 3, 4, 6, 8]

@@ -34,11 +34,13 @@ def choose_engine(engine: str, device: str | None, precision: str) -> tuple[str,
 
     PyTorch is imported only for an engine of its own, or to ask for a GPU that no other engine reaches.
 
+    See `choose_precision` for the precision that goes with it.
+
     Args:
         engine: one of `ENGINES`, or auto: the fastest that is installed for the device, except `compile`.
         device: cpu, cuda, cuda:1, directml, coreml, mps. None: a GPU if an installed engine reaches one, else cpu. Core
             ML is used only where it is asked for.
-        precision: one of `PRECISIONS`.
+        precision: one of `PRECISIONS`; or auto, for which the engine is that of fp32.
 
     Raises:
         SettingError: an unknown name; an engine that is not installed, or not for this device or precision; a device
@@ -49,10 +51,12 @@ def choose_engine(engine: str, device: str | None, precision: str) -> tuple[str,
             f"engine {engine!r} is unknown; allowed: auto, {', '.join(ENGINES)}"
             f"{nearest_name(engine, ['auto', *ENGINES])}"
         )
+    if precision == "auto":
+        precision = "fp32"
     if precision not in PRECISIONS:
         raise SettingError(
-            f"precision {precision!r} is unknown; allowed: {', '.join(PRECISIONS)}"
-            f"{nearest_name(precision, list(PRECISIONS))}"
+            f"precision {precision!r} is unknown; allowed: auto, {', '.join(PRECISIONS)}"
+            f"{nearest_name(precision, ['auto', *PRECISIONS])}"
         )
     device = _choose_device(device, engine)
     if precision == "fp16" and device == "cpu":
@@ -70,6 +74,17 @@ def choose_engine(engine: str, device: str | None, precision: str) -> tuple[str,
     if usable[:2] == ["openvino", "onnxruntime"] and not has_address_space(_ADDRESSES_OF_OPENVINO):
         return "onnxruntime", device
     return usable[0], device
+
+
+def choose_precision(precision: str, engine: str) -> str:
+    """The precision to use with an engine that `choose_engine` gave: auto becomes bf16 where it is much faster.
+
+    That is OpenVINO on a processor with matrix instructions for bf16 (AMX). There it takes half of the time and differs
+    by 0.3 to 0.5 of 255 levels on average.
+    """
+    if precision != "auto":
+        return precision
+    return "bf16" if engine == "openvino" and _has_matrix_instructions() else "fp32"
 
 
 def list_engines(device: str, precision: str = "fp32") -> list[str]:
@@ -101,6 +116,16 @@ def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: st
     from nst_fast.stylize.engines.torch_engine import TorchEngine
 
     return TorchEngine(checkpoint, device, precision, compiled=engine == "compile", threads=threads)
+
+
+@functools.cache
+def _has_matrix_instructions() -> bool:
+    """Whether this processor has AMX for bf16; known on Linux only."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            return any("amx_bf16" in line.split() for line in file if line.startswith("flags"))
+    except OSError:
+        return False
 
 
 def _choose_device(device: str | None, engine: str) -> str:

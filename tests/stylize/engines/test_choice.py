@@ -8,7 +8,7 @@ import torch
 from nst_fast.errors import SettingError
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 from nst_fast.stylize.engines import choice, onnxruntime_engine
-from nst_fast.stylize.engines.choice import choose_engine, list_engines
+from nst_fast.stylize.engines.choice import choose_engine, choose_precision, list_engines
 from nst_fast.stylize.stylizer import Stylizer
 
 
@@ -54,6 +54,17 @@ def test_auto_takes_the_fastest_that_is_installed(computer):
     assert list_engines("cpu", "bf16") == ["torch", "compile"]
     computer("openvino", "onnxruntime", "torch")
     assert choose_engine("auto", None, "bf16") == ("openvino", "cpu")
+
+
+@pytest.mark.parametrize("has_matrix_instructions", [False, True])
+def test_auto_precision(computer, monkeypatch, has_matrix_instructions):
+    """auto is bf16 with OpenVINO where the processor is quick at it, else fp32; what is asked for stays."""
+    computer("openvino", "onnxruntime", "torch")
+    monkeypatch.setattr(choice, "_has_matrix_instructions", lambda: has_matrix_instructions)
+    assert choose_engine("auto", None, "auto") == ("openvino", "cpu")
+    assert choose_precision("auto", "openvino") == ("bf16" if has_matrix_instructions else "fp32")
+    assert [choose_precision("auto", engine) for engine in ("onnxruntime", "torch", "compile")] == ["fp32"] * 3
+    assert [choose_precision(asked, "openvino") for asked in ("fp32", "bf16")] == ["fp32", "bf16"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
@@ -151,7 +162,7 @@ def test_wrong_devices(computer):
             "engine 'onnxruntime' runs on cpu and directml only, not on cuda:0; choose another engine or device",
         ),
         (*("auto", "directml", "fp16"), "no installed engine has fp16 on directml; install the extra nst-fast[train]"),
-        (*("auto", "cpu", "bf61"), "precision 'bf61' is unknown; allowed: fp32, bf16, fp16 (nearest: bf16)"),
+        (*("auto", "cpu", "bf61"), "precision 'bf61' is unknown; allowed: auto, fp32, bf16, fp16 (nearest: bf16)"),
         (
             *("auto", "cpu", "fp16"),
             "precision 'fp16' is many times slower than fp32 on the cpu; give fp32 or bf16, or another device",
