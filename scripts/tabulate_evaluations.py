@@ -11,6 +11,7 @@ from typing import Any
 
 from nst_fast.evaluation.evaluate import REPORT_FILE
 from nst_fast.evaluation.report import COMPARED_ITERATIONS, label_networks
+from nst_fast.losses.settings import describe_total
 
 
 def describe_conditions(report: dict[str, Any]) -> str:
@@ -18,7 +19,7 @@ def describe_conditions(report: dict[str, Any]) -> str:
     settings = report["settings"]
     return (
         f"{len(report['curves'])} held-out photos of {settings['size']} pixels, "
-        f"{settings['iterations']} iterations, content + {settings['style_strength']:g} * style + tone + color by "
+        f"{settings['iterations']} iterations, {describe_total(settings['style_strength'])} by "
         f"{settings['loss_network.name']}, on {report['device']}"
     )
 

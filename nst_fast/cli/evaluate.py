@@ -58,13 +58,14 @@ def run_evaluation(settings: EvaluateSettings, swept: Mapping[str, str]) -> None
 def print_losses(report: Mapping[str, Any]) -> None:
     """Print a line for each photo and network, and the averages."""
     from nst_fast.evaluation.report import label_networks
+    from nst_fast.losses.settings import describe_total
 
     networks, settings = report["networks"], report["settings"]
     labels = label_networks(list(networks))
     photos = list(report["curves"])
     width = max(len("network"), *map(len, labels.values()))
     print(
-        f"\ntotal = content + {settings['style_strength']:g} * style + tone + color, by "
+        f"\ntotal = {describe_total(settings['style_strength'])}, by "
         f"{settings['loss_network.name']} ({settings['loss_network.weights']}); "
         "N: L-BFGS iterations until the total is the same"
     )

@@ -165,7 +165,7 @@ def _print_losses_of_padding(plain: "Checkpoint", padded: "Checkpoint", options:
 
 def _print_losses(graphs: dict[str, bytes], photos: "np.ndarray", kind: str, options: argparse.Namespace) -> None:
     from nst_fast.export.judging import TERMS, measure_graphs
-    from nst_fast.losses.settings import LossSettings
+    from nst_fast.losses.settings import LossSettings, describe_total
 
     weights = options.loss_network_weights or "imagenet"
     losses = measure_graphs(graphs, options.style_image, photos, pixels=options.pixels, weights=weights)
@@ -173,8 +173,7 @@ def _print_losses(graphs: dict[str, bytes], photos: "np.ndarray", kind: str, opt
     for term in TERMS:
         before, after = losses[first][term], losses[second][term]
         print(f"{term:<8} {first} {before:.4f}, {second} {after:.4f} ({100 * (after / before - 1):+.1f} %)")
-    style_strength = LossSettings().style_strength
-    print(f"on {len(photos)} {kind}; total is content + {style_strength:g} * style + tone + color, smaller is better")
+    print(f"on {len(photos)} {kind}; total is {describe_total(LossSettings().style_strength)}, smaller is better")
 
 
 def _strength(text: str) -> float:

@@ -13,10 +13,10 @@ def size_in_pixels(text: str) -> tuple[int, int]:
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    """What reads a whole number from `lowest` to `highest`."""
+    """What reads a whole number from `lowest`, at least 0, to `highest`."""
 
     def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10 else None
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
         if number is None or not lowest <= number <= highest:
             raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from {lowest} to {highest}")
         return number

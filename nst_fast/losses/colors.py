@@ -47,14 +47,14 @@ class Palette(NamedTuple):
 def measure_palette(style_images: Tensor) -> Palette:
     """The palette of a style image, (1, 3, H, W), RGB in [0, 1]."""
     colors = _list_colors(style_images)
-    return _build_palette(colors[:, _spread(colors.shape[1], _COLORS)])
+    return _build_palette(_spread(colors, _COLORS))
 
 
 @torch.no_grad()
 def mix_palettes(palettes: Sequence[Palette], shares: Sequence[float]) -> Palette:
     """The palette of one canvas on which each of these covers its share; the shares add up to 1."""
     kept = [(one.colors, round(share * _COLORS)) for one, share in zip(palettes, shares, strict=True)]
-    return _build_palette(torch.cat([colors[:, _spread(colors.shape[1], count)] for colors, count in kept], dim=1))
+    return _build_palette(torch.cat([_spread(colors, count) for colors, count in kept], dim=1))
 
 
 def color_loss(stylized: Tensor, palette: Palette) -> Tensor:
@@ -68,8 +68,10 @@ def color_loss(stylized: Tensor, palette: Palette) -> Tensor:
         (B,): the mean over directions and ranks of the squared difference of sorted projections. 1 for an image that
         has the palette's mean color everywhere.
     """
-    projected = (_list_colors(stylized) - palette.mean) @ palette.projection
-    return (_average_by_rank(projected) - palette.projected).square().mean((1, 2))
+    # Matrix products would be rounded to half precision under autocast.
+    with torch.autocast(stylized.device.type, enabled=False):
+        projected = (_list_colors(stylized) - palette.mean) @ palette.projection
+        return (_average_by_rank(projected) - palette.projected).square().mean((1, 2))
 
 
 def stack_palettes(palettes: Sequence[Palette]) -> Palette:
@@ -78,13 +80,14 @@ def stack_palettes(palettes: Sequence[Palette]) -> Palette:
 
 
 def _build_palette(colors: Tensor) -> Palette:
-    mean = colors.mean(1, keepdim=True)
-    around = colors - mean
-    values, axes = torch.linalg.eigh(around.mT @ around / colors.shape[1])
     directions = torch.tensor(_DIRECTIONS, dtype=colors.dtype, device=colors.device)
     directions = (directions / directions.norm(dim=1, keepdim=True)).mT
-    projection = axes / values.clamp(min=_LEAST_DEVIATION**2).sqrt()[:, None] @ directions
-    return Palette(colors, mean, projection, _average_by_rank(around @ projection))
+    with torch.autocast(colors.device.type, enabled=False):
+        mean = colors.mean(1, keepdim=True)
+        around = colors - mean
+        values, axes = torch.linalg.eigh(around.mT @ around / colors.shape[1])
+        projection = axes / values.clamp(min=_LEAST_DEVIATION**2).sqrt()[:, None] @ directions
+        return Palette(colors, mean, projection, _average_by_rank(around @ projection))
 
 
 def _list_colors(images: Tensor) -> Tensor:
@@ -97,9 +100,10 @@ def _average_by_rank(projected: Tensor) -> Tensor:
     """(B, N, D) to (B, 64, D): sorted, and averaged over each 64th of the ranks."""
     ordered = projected.sort(1).values
     count = -(-ordered.shape[1] // _RANKS) * _RANKS
-    return ordered[:, _spread(ordered.shape[1], count)].unflatten(1, (_RANKS, -1)).mean(2)
+    return _spread(ordered, count).unflatten(1, (_RANKS, -1)).mean(2)
 
 
-def _spread(length: int, count: int) -> Tensor:
-    """`count` places out of `length`, evenly spread."""
-    return ((torch.arange(count) + 0.5) * length / count).long()
+def _spread(values: Tensor, count: int) -> Tensor:
+    """`count` of N values, evenly spread: (B, N, ...) to (B, count, ...)."""
+    places = (torch.arange(count, device=values.device) + 0.5) * values.shape[1] / count
+    return values[:, places.long()]

@@ -126,6 +126,11 @@ class LossSettings:
         return (self.style_statistic or {"relative": "moments"}.get(self.scaling, "gram")) == "moments"
 
 
+def describe_total(style_strength: float) -> str:
+    """The total by which networks are compared, for people: every weight but this one is the default."""
+    return f"content + {style_strength:g} * style + tone + color"
+
+
 def check_weights(name: str, weights: Mapping[str, float]) -> None:
     """Raises SettingError unless all weights are finite and at least 0, and one of them is more than 0."""
     given = ", ".join(f"{key} {value:g}" for key, value in weights.items()) or "nothing"

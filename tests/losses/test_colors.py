@@ -92,6 +92,15 @@ def test_stacked():
     assert color_loss(stylized, stack_palettes(palettes)).tolist() == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    """Autocast changes nothing: products of colors are not rounded."""
+    style, other = paint(COLORS), paint(draw_colors(0.1, 0.1, 0.1), seed=3)
+    exact = color_loss(other, measure_palette(style))
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(color_loss(other, measure_palette(style)), exact)
+
+
 def test_gradient():
     """The gradient agrees with finite differences."""
     image = torch.rand(1, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
