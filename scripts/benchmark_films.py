@@ -7,7 +7,8 @@
 The films are generated: a moving pattern with noise, at 30 frames a second. For each size, precision and stroke size,
 in turns, it prints frames a second from file to file and of the network alone (with smoothed statistics, as for films),
 as medians, and their ratio. Core ms are milliseconds of processor time for a frame, over all cores; other programs slow
-down everything, but hardly change these. Decoding and encoding are measured alone too. The yardstick is the textbook
+down everything, but hardly change these. Decoding and encoding are measured alone too, with the conversion to RGB and
+back that films need at stroke size 1. The yardstick is the textbook
 network, which the common PyTorch example runs (see benchmark_reference.py): a frame of 640x360, in the same run.
 
 The last table is the roofline: operations and bytes of the network for each frame, what one core can do of both at most
@@ -101,9 +102,11 @@ def time_film(stylizer: Stylizer, film: Path, target: Path) -> np.ndarray:
 
 
 def time_network(stylizer: Stylizer, frames: list[Frame]) -> np.ndarray:
-    """Seconds a frame of the network alone by both clocks, on the same frames."""
-    repeated = itertools.islice(itertools.cycle(frames), len(frames) + WARM_UP_FRAMES)
-    stylized = stylizer.for_frames(DEFAULT_SMOOTHING).stylize_frames(FilmFrame(frame.rgb, False) for frame in repeated)
+    """Seconds a frame of the network alone by both clocks, on the same frames, at the size that it gets."""
+    frame_stylizer = stylizer.for_frames(DEFAULT_SMOOTHING)
+    given = [np.ascontiguousarray(frame_stylizer.finisher.shrink(frame.rgb)) for frame in frames]
+    repeated = itertools.islice(itertools.cycle(given), len(frames) + WARM_UP_FRAMES)
+    stylized = frame_stylizer.stylize_frames((FilmFrame(pixels, False) for pixels in repeated), finish=False)
     times = [read_clocks() for _ in stylized]
     return (times[-1] - times[WARM_UP_FRAMES - 1]) / (len(times) - WARM_UP_FRAMES)
 
@@ -112,7 +115,7 @@ def time_steps(film: Path, stylized: list[Frame]) -> tuple[float, float]:
     """Milliseconds of processor time a frame of decoding and of encoding, conversion between YUV and RGB included."""
     info = probe_source(film)
     began = time.process_time()
-    count = sum(1 for _ in itertools.islice(read_frames(info, ReadErrors()), len(stylized)))
+    count = sum(len(frame.rgb) > 0 for frame in itertools.islice(read_frames(info, ReadErrors()), len(stylized)))
     decoding = (time.process_time() - began) / count
     pairs = ((frame, Carried(None, None, 0.0)) for frame in stylized)
     with tempfile.TemporaryDirectory() as scratch:
@@ -165,7 +168,8 @@ def measure_size(
                     runs[key].append(pair)
             if turn:
                 yardsticks.append(yardstick())
-                stylized = list(itertools.islice(read_frames(probe_source(target), ReadErrors()), len(frames)))
+                written = itertools.islice(read_frames(probe_source(target), ReadErrors()), len(frames))
+                stylized = [dataclasses.replace(frame, pixels=frame.rgb) for frame in written]
                 steps.append(time_steps(film, stylized))
     decoding, encoding = (statistics.median(values) for values in zip(*steps, strict=True))
     rows = []

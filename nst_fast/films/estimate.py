@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_fast.films.carried import Carried
+from nst_fast.films.pipeline import stylize_alone
 from nst_fast.films.segments import write_segments
 from nst_fast.films.source import FilmSource
 from nst_fast.films.work_folder import WorkFolder
@@ -73,7 +74,7 @@ def _time_network(stylizer: Stylizer, frames: list[Frame], smoothing: float) -> 
     for number in range(_FRAMES):
         frame = frames[min(number, len(frames) - 1)]
         began = time.perf_counter()
-        stylized.append(replace(frame, rgb=frame_stylizer.stylize_pixels(frame.rgb), time=number))
+        stylized.append(replace(stylize_alone(frame, frame_stylizer), time=number))
     return time.perf_counter() - began, stylized
 
 

@@ -10,10 +10,13 @@ import numpy as np
 
 from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.films.carried import Carried
+from nst_fast.films.large_strokes import enlarge_strokes
 from nst_fast.films.run_ahead import run_ahead
 from nst_fast.films.scene_cuts import SceneCuts
 from nst_fast.media.film_reader import Frame
+from nst_fast.media.yuv_image import YuvImage
 from nst_fast.stylize.engines.engine import FilmFrame
+from nst_fast.stylize.finishing import Finisher
 from nst_fast.stylize.smoothing import FrameStylizer
 
 # Frames that wait on either side of the network.
@@ -78,6 +81,16 @@ class FrameCounter:
             yield take()
 
 
+@dataclass(frozen=True)
+class _Stylized:
+    """A frame on its way: what the network got of it and made of that, both RGB, and what it leaves for the next."""
+
+    frame: Frame
+    given: np.ndarray
+    stylized: np.ndarray
+    left: Carried
+
+
 def stylize_ahead(
     frames: Generator[Frame, None, None], stylizer: FrameStylizer, carried: Carried | None = None
 ) -> Generator[tuple[Frame, Carried], None, None]:
@@ -89,27 +102,66 @@ def stylize_ahead(
     Yields:
         Each frame, and what it leaves for the next.
     """
-    carried = carried or Carried(None, None, 0.0)
-    read = run_ahead(frames, _WAITING, "read-film")
+    finisher = stylizer.finisher
+    prepared = run_ahead(_prepare(frames, finisher), _WAITING, "read-film")
+    stylized = run_ahead(_stylize(prepared, stylizer, carried or Carried(None, None, 0.0)), _WAITING, "stylize-film")
+    finished = _finish(stylized, finisher)
+    return run_ahead(finished, _WAITING, "enlarge-film") if finisher.only_enlarges else finished
 
-    def stylize() -> Generator[tuple[Frame, Carried], None, None]:
-        cuts = SceneCuts(carried.cells, carried.usual)
-        camera = CameraMotion(carried.position, carried.anchor_position, carried.anchor)
-        waiting: deque[tuple[Frame, Carried]] = deque()
 
-        def take() -> Iterator[FilmFrame]:
-            for frame in read:
-                rgb = np.ascontiguousarray(frame.rgb)
-                is_cut = cuts.is_cut(rgb)
-                origin = camera.follow(rgb, is_cut=is_cut) if stylizer.has_input_noise else None
-                left = Carried(None, cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
-                waiting.append((frame, left))
-                yield FilmFrame(rgb, is_cut, origin)
+def stylize_alone(frame: Frame, stylizer: FrameStylizer) -> Frame:
+    """One frame that nothing came before, with nothing done ahead: to see how long each takes."""
+    prepared = _prepare((one for one in (frame,)), stylizer.finisher)
+    ((stylized, _),) = _finish(_stylize(prepared, stylizer, Carried(None, None, 0.0)), stylizer.finisher)
+    return stylized
 
-        stylizing = stylizer.stylize_frames(take(), carried.used)
-        with contextlib.closing(read), contextlib.closing(stylizing) as stylized:
-            for rgb, used in stylized:
-                frame, left = waiting.popleft()
-                yield replace(frame, rgb=rgb), replace(left, used=used)
 
-    return run_ahead(stylize(), _WAITING, "stylize-film")
+def _prepare(
+    frames: Generator[Frame, None, None], finisher: Finisher
+) -> Generator[tuple[Frame, np.ndarray], None, None]:
+    """Frames, and what the network gets of each, or what the look is done from, in RGB."""
+    with contextlib.closing(frames):
+        for frame in frames:
+            if not finisher.only_enlarges:
+                given = frame.rgb
+            elif isinstance(frame.pixels, YuvImage):
+                given = frame.pixels.shrink(*finisher.network_size(frame.pixels.height, frame.pixels.width))
+            else:
+                given = finisher.shrink(frame.pixels)
+            yield frame, np.ascontiguousarray(given)
+
+
+def _stylize(
+    prepared: Generator[tuple[Frame, np.ndarray], None, None], stylizer: FrameStylizer, carried: Carried
+) -> Generator[_Stylized, None, None]:
+    cuts = SceneCuts(carried.cells, carried.usual)
+    camera = CameraMotion(carried.position, carried.anchor_position, carried.anchor)
+    waiting: deque[tuple[Frame, np.ndarray, Carried]] = deque()
+
+    def take() -> Iterator[FilmFrame]:
+        for frame, given in prepared:
+            is_cut = cuts.is_cut(given)
+            origin = camera.follow(given, is_cut=is_cut) if stylizer.has_input_noise else None
+            left = Carried(None, cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
+            waiting.append((frame, given, left))
+            yield FilmFrame(given, is_cut, origin)
+
+    stylizing = stylizer.stylize_frames(take(), carried.used, finish=not stylizer.finisher.only_enlarges)
+    with contextlib.closing(prepared), contextlib.closing(stylizing):
+        for stylized, used in stylizing:
+            frame, given, left = waiting.popleft()
+            yield _Stylized(frame, given, stylized, replace(left, used=used))
+
+
+def _finish(
+    stylized: Generator[_Stylized, None, None], finisher: Finisher
+) -> Generator[tuple[Frame, Carried], None, None]:
+    """What the look asks for beside the network, if that is nothing but large strokes; else it is done already."""
+    with contextlib.closing(stylized):
+        for one in stylized:
+            pixels: np.ndarray | YuvImage = one.stylized
+            if finisher.only_enlarges and isinstance(one.frame.pixels, YuvImage):
+                pixels = enlarge_strokes(one.stylized, one.given, one.frame.pixels)
+            elif finisher.only_enlarges:
+                pixels = finisher.finish(one.frame.rgb, one.given, one.stylized)
+            yield replace(one.frame, pixels=pixels), one.left

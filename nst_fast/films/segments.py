@@ -14,6 +14,7 @@ from nst_fast.films.work_folder import WorkFolder
 from nst_fast.media.film_formats import ENCODERS, Encoding
 from nst_fast.media.film_info import FilmInfo
 from nst_fast.media.film_reader import Frame
+from nst_fast.media.yuv_image import YuvImage
 
 # As often as x264 puts a key frame anyway, so that segments cost nothing. A power cut loses at most one of them.
 _FRAMES_PER_SEGMENT = 250
@@ -172,17 +173,19 @@ def _to_yuv(frame: Frame, info: FilmInfo, pixel_format: str) -> Any:
     import av
     from av.video.reformatter import ColorRange, Interpolation
 
-    rgb = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
-    scaled = frame.rgb.shape[:2] != (info.height, info.width)
-    yuv = rgb.reformat(
-        width=info.width,
-        height=info.height,
-        format=pixel_format,
-        dst_colorspace=info.color.matrix,
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.ACCURATE_RND | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
-        threads=1,
-    )
+    if isinstance(frame.pixels, YuvImage):
+        yuv = frame.pixels.frame.reformat(format=pixel_format)
+    else:
+        scaled = frame.pixels.shape[:2] != (info.height, info.width)
+        yuv = av.VideoFrame.from_ndarray(frame.pixels, format="rgb24").reformat(
+            width=info.width,
+            height=info.height,
+            format=pixel_format,
+            dst_colorspace=info.color.matrix,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.ACCURATE_RND | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
+            threads=1,
+        )
     yuv.pts, yuv.duration, yuv.time_base = frame.time, frame.duration, info.time_base
     return yuv

@@ -1,4 +1,4 @@
-"""Films as upright RGB frames with exact times."""
+"""Films as upright frames with exact times."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from nst_fast.media.film_opening import (
     find_video_stream,
     open_film,
 )
+from nst_fast.media.yuv_image import YuvImage, convert_to_rgb
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,20 @@ class Frame:
     """One picture of a film or an animation.
 
     Attributes:
-        rgb: (height, width, 3), uint8 in [0, 255], upright.
+        pixels: upright: (height, width, 3), uint8, RGB in [0, 255]; or as the film holds them, where that is enough.
         time: when it is shown, and `duration` for how long, in units of the film's time base from its origin.
         alpha: (height, width), uint8; None: opaque.
     """
 
-    rgb: np.ndarray
+    pixels: np.ndarray | YuvImage
     time: int
     duration: int
     alpha: np.ndarray | None = None
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """(height, width, 3), uint8 in [0, 255], converted anew each time if `pixels` are something else."""
+        return self.pixels.to_rgb() if isinstance(self.pixels, YuvImage) else self.pixels
 
 
 def read_frames(
@@ -74,11 +80,11 @@ def read_frames(
             if highest is not None and time >= highest:
                 return
             try:
-                rgb = _to_rgb(frame, info, errors, size)
+                pixels = _read_pixels(frame, info, errors, size)
             except (FFmpegError, ValueError):
                 errors.packets += 1
                 continue
-            yield Frame(rgb, time - info.origin, frame.duration or usual_duration)
+            yield Frame(pixels, time - info.origin, frame.duration or usual_duration)
         if info.seconds is not None and last is not None:
             read = float((last + usual_duration - info.origin) * info.time_base)
             # Sound may last a little longer than the picture.
@@ -123,8 +129,8 @@ def _decode_from(container: Any, stream: Any, errors: ReadErrors, info: FilmInfo
         yield from decode_stream(again, find_video_stream(again, info.path), errors)
 
 
-def _to_rgb(frame: Any, info: FilmInfo, errors: ReadErrors, size: tuple[int, int] | None) -> np.ndarray:
-    from av.video.reformatter import ColorRange, Interpolation
+def _read_pixels(frame: Any, info: FilmInfo, errors: ReadErrors, size: tuple[int, int] | None) -> np.ndarray | YuvImage:
+    from av.video.reformatter import ColorRange
 
     height, width = size or (info.height, info.width)
     if info.rotation % 180:
@@ -133,16 +139,9 @@ def _to_rgb(frame: Any, info: FilmInfo, errors: ReadErrors, size: tuple[int, int
     if (frame.height, frame.width) != own:
         errors.resized += 1
     scaled = (frame.height, frame.width) != (height, width)
-    # Without these two, each level comes out one lower, and color in steps of two pixels.
-    accurately = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-    rgb = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb24",
-        src_colorspace=info.color.matrix if not frame.format.is_rgb else None,
-        dst_color_range=ColorRange.JPEG,
-        interpolation=accurately | (Interpolation.BICUBIC if scaled else Interpolation.BILINEAR),
-        threads=1,
-    ).to_ndarray()
+    if frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG and not scaled and not info.rotation:
+        return YuvImage(frame, info.color.matrix)
+    matrix = info.color.matrix if not frame.format.is_rgb else None
+    rgb = convert_to_rgb(frame, matrix, height, width, "BICUBIC" if scaled else "BILINEAR")
     # A frame that is shown a quarter turn counterclockwise of how it is stored has rotation 90.
     return np.ascontiguousarray(np.rot90(rgb, info.rotation // 90)) if info.rotation else rgb

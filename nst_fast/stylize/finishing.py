@@ -90,6 +90,7 @@ class Finisher:
 
     Attributes:
         changes_nothing: whether the network's own output is what the look asks for.
+        only_enlarges: whether the look asks for large strokes and nothing else.
         matches_colors, finds_people: whether it measures colors, and looks for people.
 
     Raises:
@@ -97,7 +98,9 @@ class Finisher:
     """
 
     def __init__(self, look: Look, threads: int | None) -> None:
-        self.changes_nothing = look.stroke_size == 1 and look.keep_color is None and look.region is None
+        keeps_all = look.keep_color is None and look.region is None
+        self.changes_nothing = look.stroke_size == 1 and keeps_all
+        self.only_enlarges = look.stroke_size > 1 and keeps_all
         self.matches_colors = look.keep_color is not None
         self.finds_people = look.region in SUBJECTS
         self._look = look

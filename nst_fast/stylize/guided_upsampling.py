@@ -47,7 +47,7 @@ def enlarge_rows(stylized: np.ndarray, small: np.ndarray, photo: np.ndarray, sta
     top = max(0, int(first) - _CONTEXT) // 2 * 2
     bottom = min(small.shape[0], int(last) + _CONTEXT + 1)
     guide = luminance(small[top:bottom])
-    gain, strokes = _fit(stylized[top:bottom], guide)
+    gain, strokes = fit_strokes(stylized[top:bottom], guide)
     box = (0, first - top, width, last - top)
 
     def enlarge(values: np.ndarray) -> np.ndarray:
@@ -55,17 +55,38 @@ def enlarge_rows(stylized: np.ndarray, small: np.ndarray, photo: np.ndarray, sta
         wide = Image.fromarray(values).resize((width, len(values)), _BILINEAR)
         return np.asarray(wide.resize((width, end - start), _BILINEAR, box=box))
 
-    # In whole numbers: the detail that the small photo lacks, times the gain.
-    detail = luminance(photo[start:end]).astype(np.int16)
-    detail -= enlarge(guide)
-    detail *= enlarge(gain).astype(np.int16) - 2 * _UNITS
+    return add_to_colors(enlarge(strokes), scale_detail(luminance(photo[start:end]), enlarge(guide), enlarge(gain)))
+
+
+def scale_detail(level: np.ndarray, blurred: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """The detail of a photo that its small copy lacks, times the gain: what is added to the enlarged strokes.
+
+    Args:
+        level: luminance of the photo, (H, W), uint8.
+        blurred: of its small copy, enlarged to that.
+        gain: of `fit_strokes`, enlarged to that.
+
+    Returns:
+        (H, W), int16, in levels.
+    """
+    # In whole numbers, which are quick.
+    detail = np.subtract(level, blurred, dtype=np.int16)
+    detail *= np.subtract(gain, 2 * _UNITS, dtype=np.int16)
     detail += _UNITS // 2
     detail >>= _UNITS.bit_length() - 1
-    return add_to_colors(enlarge(strokes), detail)
+    return detail
 
 
-def _fit(stylized: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smoothed gain, (h, w), as bytes from -2 to 2; and the strokes, (h, w, 3), uint8, to which it is added."""
+def fit_strokes(stylized: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What of a small stylized image follows the light and dark of its photo, and what does not.
+
+    Args:
+        stylized: (h, w, 3), uint8.
+        guide: the luminance of the small photo, (h, w), uint8.
+
+    Returns:
+        The smoothed gain, (h, w), as bytes from -2 to 2, for `scale_detail`; and the strokes, (h, w, 3), uint8.
+    """
     height, width = guide.shape
     level = guide.astype(np.float32)
     wanted = luminance(stylized).astype(np.float32)

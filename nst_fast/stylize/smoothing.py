@@ -51,6 +51,11 @@ class FrameStylizer:
         self._used: np.ndarray | None = None
         self._memory = FrameMemory()
 
+    @property
+    def finisher(self) -> Finisher:
+        """Does what the look asks for, beside the network."""
+        return self._current_finisher()
+
     def stylize_pixels(self, frame: np.ndarray, origin: tuple[int, int] | None = None) -> np.ndarray:
         """Stylize the next frame, (H, W, 3), uint8, to the same shape.
 
@@ -70,7 +75,7 @@ class FrameStylizer:
         return finisher.finish(frame, small, stylized, self._memory, self.smoothing)
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None, *, finish: bool = True
     ) -> Generator[StylizedFrame, None, None]:
         """Stylize a whole film, with the results of `stylize_pixels` frame by frame, or faster.
 
@@ -79,13 +84,14 @@ class FrameStylizer:
                 them may be taken than have been given back.
             used: the statistics that came with the frame before the first one. With them a film that is continued is
                 the one that was never interrupted. None: the film begins here.
+            finish: False: give what the network makes of the frames as they are, whatever the look asks for beside it.
 
         Yields:
             Each frame, and the statistics that it used: float32, (1, 2, total channels), and more for a look that
             smooths colors or masks; None if `smoothing` is 0.
         """
         finisher = self._current_finisher()
-        if finisher.changes_nothing:
+        if finisher.changes_nothing or not finish:
             placed = (one._replace(origin=_scale_origin(one.origin, one.pixels, one.pixels)) for one in frames)
             return self._engine.stylize_frames(placed, self.smoothing, used)
         return self._stylize_and_finish(frames, used, finisher)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from nst_fast.stylize.engines.engine import FilmFrame
+from nst_fast.stylize.finishing import Finisher
+from nst_fast.stylize.look import Look
 
 av = pytest.importorskip("av")
 Interpolation = av.video.reformatter.Interpolation
@@ -30,13 +32,14 @@ class Untouched:
         self.resets: list[int] = []
         self.origins: list[tuple[int, int] | None] = []
         self.smoothing: float | None = None
+        self.finisher = Finisher(Look(), None)
 
     def for_frames(self, smoothing: float) -> "Untouched":
         self.smoothing = smoothing
         return self
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None, *, finish: bool = True
     ) -> Generator[tuple[np.ndarray, np.ndarray | None], None, None]:
         for rgb, is_cut, origin in frames:
             if is_cut:

@@ -1,12 +1,12 @@
 import time
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from nst_fast.films.estimate import estimate_film
 from nst_fast.films.source import open_source
 from nst_fast.media.film_formats import choose_encoding
+from nst_fast.stylize.finishing import Finisher
 from nst_fast.stylize.look import Look
 
 pytest.importorskip("av")
@@ -20,11 +20,13 @@ class Slow:
         self.device = device
 
     def for_frames(self, smoothing: float) -> SimpleNamespace:
-        def stylize(rgb: np.ndarray) -> np.ndarray:
-            time.sleep(0.04 / self.look.stroke_size**2)
-            return rgb
+        def stylize_frames(frames, used, *, finish):
+            for frame in frames:
+                time.sleep(0.04 / self.look.stroke_size**2)
+                yield frame.pixels, used
 
-        return SimpleNamespace(stylize_pixels=stylize)
+        finisher = Finisher(self.look, 1)
+        return SimpleNamespace(stylize_frames=stylize_frames, finisher=finisher, has_input_noise=False)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
