@@ -9,7 +9,8 @@
 docs/reference/stability.md defines the figures. Films are made of photos by motions that are known exactly; with
 --films, real ones follow, whose motion OpenCV estimates (DIS optical flow, one of the tools of development). The row
 "film itself" is what the same figures say about the unstylized film. All styles and smoothings see the same frames.
-With --follow-camera the input noise moves with the scene, as in films; without it, it stays on the screen.
+With --follow-camera the network follows the camera, as in films: its input noise and its squares move with the scene.
+Without it, they stay on the screen.
 """
 
 import argparse
@@ -155,7 +156,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--size", type=size_in_pixels, default=(320, 240), metavar="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=13, help="of each motion (default: %(default)s)")
     parser.add_argument("--noise", type=float, default=2.0, help="of the sensor, in levels (default: %(default)s)")
-    parser.add_argument("--follow-camera", action="store_true", help="move the input noise with the scene")
+    parser.add_argument("--follow-camera", action="store_true", help="move noise and squares with the scene")
     parser.add_argument("--films", type=Path, nargs="*", default=[])
     parser.add_argument(
         "--film-start", type=Fraction, metavar="SECONDS", help="where to begin in each film (default: 0)"

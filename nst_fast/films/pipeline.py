@@ -141,7 +141,7 @@ def _stylize(
     def take() -> Iterator[FilmFrame]:
         for frame, given in prepared:
             is_cut = cuts.is_cut(given)
-            origin = camera.follow(given, is_cut=is_cut) if stylizer.has_input_noise else None
+            origin = camera.follow(given, is_cut=is_cut)
             left = Carried(None, cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
             waiting.append((frame, given, left))
             yield FilmFrame(given, is_cut, origin)

@@ -3,6 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,29 +25,36 @@ class FrameStylizer:
     matches are smoothed in the same way.
 
     Frames may have an origin: where the camera looks, down and right in pixels of the frame. The input noise then lies
-    in the scene and not on the screen, and so do the strokes that follow it.
+    in the scene and not on the screen, and so do the strokes that follow it. So does the grid of squares into which the
+    network divides its input: it sees a pixel differently depending on the place in its square, and strokes would
+    shimmer while the camera moves by less than a square.
 
     Args:
         engine: runs the network.
         smoothing: 0 (statistics of each frame by itself) to below 1.
         current_finisher: gives what does the look of the next frame; the look may change from frame to frame.
-        has_input_noise: whether the network adds input noise.
+        stride: of the network, the side of its squares in pixels.
 
     Attributes:
-        smoothing, has_input_noise: as given. Without input noise an origin changes nothing.
+        smoothing: as given.
 
     Raises:
         SettingError: `smoothing` is out of range.
     """
 
     def __init__(
-        self, engine: Engine, smoothing: float, current_finisher: Callable[[], Finisher], *, has_input_noise: bool
+        self,
+        engine: Engine,
+        smoothing: float,
+        current_finisher: Callable[[], Finisher],
+        *,
+        stride: int,
     ) -> None:
         if not 0 <= smoothing < 1:
             raise SettingError(f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9")
         self.smoothing = smoothing
-        self.has_input_noise = has_input_noise
         self._engine = engine
+        self._stride = stride
         self._current_finisher = current_finisher
         self._used: np.ndarray | None = None
         self._memory = FrameMemory()
@@ -68,8 +76,9 @@ class FrameStylizer:
         check_pixels(frame, (3,))
         finisher = self._current_finisher()
         small = finisher.shrink(frame)
-        next_frame = FilmFrame(small, False, _scale_origin(origin, frame, small))
-        stylized, self._used = stylize_next_frame(self._engine, next_frame, self._used, self.smoothing)
+        placed = _place(FilmFrame(small, False, _scale_origin(origin, frame, small)), self._stride)
+        stylized, self._used = stylize_next_frame(self._engine, placed.frame, self._used, self.smoothing)
+        stylized = placed.crop(stylized)
         if finisher.changes_nothing:
             return stylized
         return finisher.finish(frame, small, stylized, self._memory, self.smoothing)
@@ -92,9 +101,23 @@ class FrameStylizer:
         """
         finisher = self._current_finisher()
         if finisher.changes_nothing or not finish:
-            placed = (one._replace(origin=_scale_origin(one.origin, one.pixels, one.pixels)) for one in frames)
-            return self._engine.stylize_frames(placed, self.smoothing, used)
+            return self._stylize_placed(frames, used)
         return self._stylize_and_finish(frames, used, finisher)
+
+    def _stylize_placed(
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None
+    ) -> Generator[StylizedFrame, None, None]:
+        """What the network makes of frames of its own size."""
+        under_way: deque[_Placed] = deque()
+
+        def place() -> Iterator[FilmFrame]:
+            for frame in frames:
+                under_way.append(_place(frame, self._stride))
+                yield under_way[-1].frame
+
+        with contextlib.closing(self._engine.stylize_frames(place(), self.smoothing, used)) as all_stylized:
+            for stylized, used_now in all_stylized:
+                yield under_way.popleft().crop(stylized), used_now
 
     def _stylize_and_finish(
         self, frames: Iterable[FilmFrame], used: np.ndarray | None, finisher: Finisher
@@ -108,7 +131,7 @@ class FrameStylizer:
                 yield FilmFrame(small, is_cut, _scale_origin(origin, photo, small))
 
         memory, used = FrameMemory.take_from(used, colors=finisher.matches_colors, mask=finisher.finds_people)
-        with contextlib.closing(self._engine.stylize_frames(shrink(), self.smoothing, used)) as all_stylized:
+        with contextlib.closing(self._stylize_placed(shrink(), used)) as all_stylized:
             for stylized, used_now in all_stylized:
                 photo, small, is_cut = under_way.popleft()
                 memory = FrameMemory() if is_cut else memory
@@ -119,6 +142,29 @@ class FrameStylizer:
         """Forget the frames so far, as at a scene cut: the next one is normalized by its own statistics alone."""
         self._used = None
         self._memory = FrameMemory()
+
+
+class _Placed(NamedTuple):
+    """A frame as the network gets it, and the part of the result that is the frame."""
+
+    frame: FilmFrame
+    part: tuple[slice, slice] | None
+
+    def crop(self, stylized: np.ndarray) -> np.ndarray:
+        """Of what the network made, what stands for the frame."""
+        return stylized if self.part is None else np.ascontiguousarray(stylized[self.part])
+
+
+def _place(frame: FilmFrame, stride: int) -> _Placed:
+    """Surround a frame that has an origin by one square in all, so that squares begin at multiples of their side in the
+    scene. All frames of one size remain so."""
+    if frame.origin is None:
+        return _Placed(frame, None)
+    height, width = frame.pixels.shape[:2]
+    top, left = (start % stride for start in frame.origin)
+    pixels = np.pad(frame.pixels, ((top, stride - top), (left, stride - left), (0, 0)), mode="reflect")
+    origin = (frame.origin[0] - top) % PERIOD, (frame.origin[1] - left) % PERIOD
+    return _Placed(FilmFrame(pixels, frame.is_cut, origin), (slice(top, top + height), slice(left, left + width)))
 
 
 def _scale_origin(origin: tuple[int, int] | None, photo: np.ndarray, small: np.ndarray) -> tuple[int, int] | None:

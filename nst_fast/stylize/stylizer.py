@@ -247,8 +247,8 @@ class Stylizer:
         Raises:
             SettingError: `smoothing` is out of range.
         """
-        has_input_noise = self.checkpoint.description.input_noise > 0
-        return FrameStylizer(self._engine, smoothing, lambda: self._finisher, has_input_noise=has_input_noise)
+        stride = self.checkpoint.description.stride
+        return FrameStylizer(self._engine, smoothing, lambda: self._finisher, stride=stride)
 
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self._tiles != "auto":

@@ -24,8 +24,6 @@ class Untouched:
         origins: of each frame of a film.
     """
 
-    has_input_noise = True
-
     def __init__(self) -> None:
         self.fingerprint = "0" * 64
         self.shapes: list[tuple[int, ...]] = []

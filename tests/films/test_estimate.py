@@ -26,7 +26,7 @@ class Slow:
                 yield frame.pixels, used
 
         finisher = Finisher(self.look, 1)
-        return SimpleNamespace(stylize_frames=stylize_frames, finisher=finisher, has_input_noise=False)
+        return SimpleNamespace(stylize_frames=stylize_frames, finisher=finisher)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
