@@ -2,20 +2,20 @@
 """Make the styles anew: python scripts/train_zoo.py STYLES PHOTOS [NAME ...]
 
 STYLES holds the style images as FILE.jpg, see ARTWORKS, also in subfolders; PHOTOS some 1,300 natural photos with a
-short side of 288 pixels or more. With --codes, the predictor reads each style off its image, which takes seconds:
+short side of 288 pixels or more.
 
-- `checkpoints/base/codes.safetensors` gets the codes of the styles that have networks of their own, for blends;
-- `checkpoints/NAME.safetensors` becomes the code of a style that has none;
-- `docs/style_images` gets thumbnails.
+All styles are made by one recipe: from the base network in the style that the predictor reads off the image, trained
+in two parts, runs/zoo/NAME/1 and runs/zoo/NAME/2. A mean of the weights before and after is written as
+runs/zoo/NAME.safetensors (Wortsman et al. 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the
+subject of the other, with fewer artifacts than either. --further goes on from the shipped networks instead, with the
+second part alone. Which of these networks are shipped, checkpoints/README.md says.
 
-Without it, a network is trained for each style by one recipe, from the network that is shipped for it, or from the base
-network. They appear as runs/zoo/NAME/NAME.safetensors. Where a training went on from a shipped network, a mean of the
-weights of both is written as runs/zoo/NAME.safetensors (Wortsman et al. 2022, arXiv 2109.01903, there of classifiers):
-the strokes of the one and the subject of the other, with fewer artifacts than either.
+Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
+NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU there is one part, with
+the settings of preset=full.
 
-Finished ones are skipped, and interrupted ones resumed, so you can run the same command again and again.
-NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU the settings are those
-of preset=full. Which of these networks are shipped, checkpoints/README.md says.
+--codes trains nothing: `checkpoints/base/codes.safetensors` gets the predicted code of each style, for blends, and
+`docs/style_images` a thumbnail. It takes seconds.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 from nst_fast.files.atomic import replace_atomically
-from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from nst_fast.networks.checkpoint import load_checkpoint, save_checkpoint
 from nst_fast.networks.description import STEERING
 from nst_fast.stylize.style_image import predict_style
 from nst_fast.stylize.styles import CODES_FILE
@@ -40,24 +40,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Artwork(NamedTuple):
-    """A style image: what its checkpoint says about it, its file name, and whether a network of its own is shipped."""
+    """A style image: what its checkpoint says about it, and its file name."""
 
     title: str
     artist: str
     year: int
     file: str
-    has_network: bool = False
 
 
 # The first six are also found elsewhere; the others are numbered as in the collection of the Art Institute of Chicago.
 ARTWORKS = {
-    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831, "wave", True),
-    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889, "starry_night", True),
-    "the_scream": Artwork("The Scream", "Edvard Munch", 1893, "the_scream", True),
-    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913, "composition_vii", True),
-    "udnie": Artwork("Udnie", "Francis Picabia", 1913, "udnie", True),
+    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831, "wave"),
+    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889, "starry_night"),
+    "the_scream": Artwork("The Scream", "Edvard Munch", 1893, "the_scream"),
+    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913, "composition_vii"),
+    "udnie": Artwork("Udnie", "Francis Picabia", 1913, "udnie"),
     "the_shipwreck_of_the_minotaur": Artwork(
-        "The Shipwreck of the Minotaur", "J. M. W. Turner", 1810, "the_shipwreck_of_the_minotaur", True
+        "The Shipwreck of the Minotaur", "J. M. W. Turner", 1810, "the_shipwreck_of_the_minotaur"
     ),
     "cliff_walk": Artwork("Cliff Walk at Pourville", "Claude Monet", 1882, "14620"),
     "grande_jatte": Artwork("Oil Sketch for “La Grande Jatte”", "Georges Seurat", 1884, "61616"),
@@ -68,13 +67,14 @@ ARTWORKS = {
 }
 
 
-# On a CPU: VGG-19 alone, larger crops and fewer of them, twelve minutes on one core. From networks that have strokes
-# already, a lower strength brings more of the subject and loses little of them.
-RECIPE = [
+# On a CPU, six to seven minutes on one core for each part. The second is by VGG-19 alone, with larger crops and fewer
+# of them. Once there are strokes, a lower strength brings more of the subject and loses little of them.
+FIRST_PART = ["preset=laptop"]
+SECOND_PART = [
     "style_strength=5",
     "loss_network=vgg19",
     "compact_share=0",
-    "steps=600",
+    "steps=300",
     "batch_size=2",
     "crop_size=224",
     "largest_crop=1.5",
@@ -82,7 +82,7 @@ RECIPE = [
 ]
 
 
-# Of the trained network in the average with the one that it went on from.
+# Of the trained network in the mean with the one that it began as.
 SHARE = 0.6
 
 
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("styles", type=Path, metavar="STYLES")
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ARTWORKS)}; default: all")
+    parser.add_argument("--further", action="store_true", help="go on from the shipped networks")
     parser.add_argument("--codes", action="store_true", help="predict the styles and train nothing")
     options = parser.parse_intermixed_args()
     if unknown := set(options.names) - ARTWORKS.keys():
@@ -104,16 +105,28 @@ def main() -> None:
             parser.error(f"there is no {artwork.file}.jpg in {options.styles}")
         if options.codes:
             keep_thumbnail(name, found[0])
-            keep_code(name, artwork, found[0])
+            keep_code(name, found[0])
         else:
-            train(name, artwork, found[0], options.photos, ["preset=full"] if torch.cuda.is_available() else RECIPE)
-            if artwork.has_network:
-                average(name, ROOT / "runs" / "zoo")
+            make(name, found[0], options)
 
 
-def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: list[str]) -> None:
-    """Train one network in runs/zoo/NAME."""
-    run = ROOT / "runs" / "zoo" / name
+def make(name: str, style: Path, options: argparse.Namespace) -> None:
+    """Train one network, and write runs/zoo/NAME.safetensors."""
+    before = load_checkpoint(name) if options.further else predict_style(style)
+    parts = [SECOND_PART] if options.further else [FIRST_PART, SECOND_PART]
+    init = name if options.further else "base"
+    for number, settings in enumerate([["preset=full"]] if torch.cuda.is_available() else parts, 1):
+        init = str(train(name, style, options.photos, ROOT / "runs" / "zoo" / name / str(number), init, settings))
+    after = load_checkpoint(init)
+    weights = {key: (1 - SHARE) * before.weights[key] + SHARE * weight for key, weight in after.weights.items()}
+    info = dataclasses.replace(after.info, training={**after.info.training, "share_in_average": SHARE})
+    mean = dataclasses.replace(after, weights=weights, info=info)
+    save_checkpoint(ROOT / "runs" / "zoo" / f"{name}.safetensors", mean, dtype="fp16")
+
+
+def train(name: str, style: Path, photos: Path, run: Path, init: str, settings: list[str]) -> Path:
+    """Train in the folder `run`; gives the checkpoint."""
+    artwork = ARTWORKS[name]
     command = [
         str(Path(sys.executable).with_name("nst-fast")),
         "train",
@@ -124,21 +137,13 @@ def train(name: str, artwork: Artwork, style: Path, photos: Path, recipe: list[s
         f"title={artwork.title}",
         f"artist={artwork.artist}",
         f"year={artwork.year}",
-        f"init={name if artwork.has_network else 'base'}",
-        *recipe,
+        f"init={init}",
+        *settings,
     ]
-    print(name, *recipe, flush=True)
+    print(name, *settings, flush=True)
     if code := subprocess.run(command).returncode:
         sys.exit(code)
-
-
-def average(name: str, folder: Path) -> None:
-    """Write FOLDER/NAME.safetensors, the mean of the shipped network and of FOLDER/NAME/NAME.safetensors."""
-    before, after = load_checkpoint(name), load_checkpoint(folder / name / f"{name}.safetensors")
-    weights = {key: (1 - SHARE) * before.weights[key] + SHARE * weight for key, weight in after.weights.items()}
-    info = dataclasses.replace(after.info, training={**after.info.training, "share_in_average": SHARE})
-    averaged = dataclasses.replace(after, weights=weights, info=info)
-    save_checkpoint(folder / f"{name}.safetensors", averaged, dtype="fp16")
+    return run / f"{name}.safetensors"
 
 
 def keep_thumbnail(name: str, style: Path) -> None:
@@ -150,18 +155,11 @@ def keep_thumbnail(name: str, style: Path) -> None:
         image.convert("RGB").save(folder / f"{name}.jpg", quality=85)
 
 
-def keep_code(name: str, artwork: Artwork, style: Path) -> None:
-    """Keep the predicted code of a style: as a checkpoint of its own, or among the codes."""
-    checkpoint = predict_style(style)
-    if not artwork.has_network:
-        about = {"name": name, "title": artwork.title, "artist": artwork.artist, "year": artwork.year}
-        checkpoint = dataclasses.replace(checkpoint, info=CheckpointInfo(style=about))
-        path = ROOT / "checkpoints" / f"{name}.safetensors"
-        save_checkpoint(path, checkpoint, dtype="fp16", without_shared=True)
-        return
+def keep_code(name: str, style: Path) -> None:
+    """Keep the predicted code of a style among the codes."""
     file = ROOT / "checkpoints" / "base" / CODES_FILE
     codes = safetensors.numpy.load_file(file) if file.is_file() else {}
-    codes[name] = checkpoint.weights[STEERING].astype(np.float16)
+    codes[name] = predict_style(style).weights[STEERING].astype(np.float16)
     data = safetensors.numpy.save(dict(sorted(codes.items())))
     with replace_atomically(file) as temporary:
         temporary.write_bytes(data)

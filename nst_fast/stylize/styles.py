@@ -73,9 +73,7 @@ def load_code(name: str) -> Checkpoint:
 def _open_part(text: str) -> Checkpoint:
     if os.path.isfile(text) or text not in list_shipped_checkpoints():
         return _open_one(text)
-    checkpoint = load_checkpoint(text)
-    has_own_network = not checkpoint.description.adjustable or checkpoint.shared_digest != load_base().shared_digest
-    return load_code(text) if has_own_network else checkpoint
+    return load_code(text)
 
 
 def _open_one(text: str) -> Checkpoint:
