@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nst_fast.errors import ImageError, SettingError
+from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.films.film import FilmSettings, stylize_film, stylize_one_frame
 from nst_fast.films.source import open_source
 from nst_fast.media.pictures import Picture, read_picture, write_picture
@@ -70,9 +71,10 @@ def test_pictures_are_smoothed_as_a_film_is(stylizer):
     """Each picture is what the stylizer for frames makes of the sequence, frame after frame."""
     source = write_frames([frame // 4 + 60 for frame in FRAMES])
     stylize(stylizer, source, "art/%04d.png", smoothing=0.5)
-    frames = stylizer.for_frames(0.5)
+    frames, camera = stylizer.for_frames(0.5), CameraMotion()
     for number in range(1, 9):
-        expected = frames.stylize_pixels(read_picture(Path("frames", f"{number:04}.png")).rgb)
+        photo = read_picture(Path("frames", f"{number:04}.png")).rgb
+        expected = frames.stylize_pixels(photo, camera.follow(photo, is_cut=False))
         assert np.array_equal(read_picture(Path("art", f"{number:04}.png")).rgb, expected)
 
 
