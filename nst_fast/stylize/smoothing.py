@@ -156,13 +156,17 @@ class _Placed(NamedTuple):
 
 
 def _place(frame: FilmFrame, stride: int) -> _Placed:
-    """Surround a frame that has an origin by one square in all, so that squares begin at multiples of their side in the
-    scene. All frames of one size remain so."""
+    """Surround a frame that has an origin by two squares in all, so that squares begin at multiples of their side in
+    the scene. All frames of one size remain so.
+
+    Two, since the network takes a quarter more time where the number of squares is odd (OpenVINO, 640x360).
+    """
     if frame.origin is None:
         return _Placed(frame, None)
     height, width = frame.pixels.shape[:2]
-    top, left = (start % stride for start in frame.origin)
-    pixels = np.pad(frame.pixels, ((top, stride - top), (left, stride - left), (0, 0)), mode="reflect")
+    margin = 2 * stride
+    top, left = (start % margin for start in frame.origin)
+    pixels = np.pad(frame.pixels, ((top, margin - top), (left, margin - left), (0, 0)), mode="reflect")
     origin = (frame.origin[0] - top) % PERIOD, (frame.origin[1] - left) % PERIOD
     return _Placed(FilmFrame(pixels, frame.is_cut, origin), (slice(top, top + height), slice(left, left + width)))
 
