@@ -171,9 +171,8 @@ def test_noise_lies_where_the_camera_looks(random_network, engine, smoothing):
     """A frame with an origin gets that piece of the noise, in pixels of the small copy where strokes are large."""
     network = random_network("realtime", input_noise=0.1)
     stylizer = Stylizer(checkpoint_from_network(network), device="cpu", engine=engine)
-    gray = torch.full((1, 3, 64 + 8, 80 + 8), 128 / 255)  # with two squares more, at the left one of them
-    places = [(torch.tensor((8, 8)), 4), (torch.tensor((0, 0)), 0)]
-    expected, fixed = (network(gray, origin=place)[..., :64, left : left + 80] for place, left in places)
+    gray = torch.full((1, 3, 64 + 4, 80 + 4), 128 / 255)  # with a square more below and to the right
+    expected, fixed = (network(gray, origin=torch.tensor(place))[..., :64, :80] for place in ((8, 12), (0, 0)))
     expected, fixed = ((one[0] * 255).permute(1, 2, 0).numpy() for one in (expected, fixed))
     for origin, scale, close in (((8, 12), 1, 1), ((8 - 3 * 4096, 12 + 4096), 1, 1), ((16, 24), 2, 4)):
         stylizer.look = Look(stroke_size=scale)
