@@ -103,12 +103,13 @@ def test_pixels(network):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
-def test_statistics(network, smoothing):
-    """With statistics given and mixed, stylized images and used statistics are PyTorch's."""
-    images = torch.rand(2, 3, 16, 24)
+@pytest.mark.parametrize(("convolve_sums", "size"), [(False, (16, 24)), (True, (16, 24)), (True, (72, 44))])
+def test_statistics(network, smoothing, convolve_sums, size):
+    """With statistics given and mixed, stylized images and used statistics are PyTorch's, however they are summed."""
+    images = torch.rand(2, 3, *size)
     _, given = stylize_with_statistics(network, torch.rand(1, 3, 32, 32), blank_statistics(network), 0.0)
     stylized, used = run(
-        build_onnx_graph(checkpoint_from_network(network), pixels=False, statistics=True),
+        build_onnx_graph(checkpoint_from_network(network), pixels=False, statistics=True, convolve_sums=convolve_sums),
         images=images,
         given=given,
         smoothing=torch.tensor(smoothing),

@@ -110,7 +110,11 @@ def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: st
     if engine == "openvino":
         from nst_fast.stylize.engines.openvino_engine import open_with_openvino
 
-        return GraphEngine(checkpoint, lambda graph: open_with_openvino(graph, precision=precision, threads=threads))
+        return GraphEngine(
+            checkpoint,
+            lambda graph: open_with_openvino(graph, precision=precision, threads=threads),
+            convolve_sums=precision == "bf16",
+        )
     if engine == "onnxruntime":
         return GraphEngine(checkpoint, lambda graph: open_with_onnxruntime(graph, device=device, threads=threads))
     from nst_fast.stylize.engines.torch_engine import TorchEngine

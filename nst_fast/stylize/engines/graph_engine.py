@@ -24,11 +24,15 @@ class GraphEngine:
     Args:
         checkpoint: the network.
         open_graph: from the bytes of an ONNX file to what runs it.
+        convolve_sums: see `build_onnx_graph`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, open_graph: Callable[[bytes], RunGraph]) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, open_graph: Callable[[bytes], RunGraph], *, convolve_sums: bool = False
+    ) -> None:
         self._checkpoint = checkpoint
         self._open_graph = open_graph
+        self._convolve_sums = convolve_sums
         self._graphs: dict[tuple[bool, bool, bool], RunGraph] = {}
         self._steering = checkpoint.steer(1.0) if checkpoint.description.adjustable else None
 
@@ -87,7 +91,13 @@ class GraphEngine:
         try:
             if kind not in self._graphs:
                 graph = build_onnx_graph(
-                    self._checkpoint, pixels=True, statistics=kind[0], origin=kind[1], strength=None, photo=photo
+                    self._checkpoint,
+                    pixels=True,
+                    statistics=kind[0],
+                    origin=kind[1],
+                    strength=None,
+                    photo=photo,
+                    convolve_sums=self._convolve_sums,
                 )
                 self._graphs[kind] = self._open_graph(graph)
             return self._graphs[kind](inputs)
