@@ -59,8 +59,8 @@ def measure_moments(features: Tensor, bands: Tensor | None = None) -> Moments:
             weights = bands.flatten(2) / flat.shape[1]
         shares = weights.sum(2)
         weights = weights / shares.clamp(min=_LEAST_SHARE)[:, :, None]
-        # Around the image's own mean, since differences of large numbers cancel.
-        mean = flat.mean(1, keepdim=True)
+        # Around the image's own mean, since differences of large numbers cancel. Where it lies makes no difference.
+        mean = flat.detach().mean(1, keepdim=True)
         between, second = _WeightedMoments.apply(flat - mean, weights)
         total = weights.sum(2)[:, :, None, None]  # less than 1 in a band that hardly exists
         covariances = second - (2 - total) * torch.einsum("bkc,bkd->bkcd", between, between)
