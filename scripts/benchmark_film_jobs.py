@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Measures long films: several processes against one, and memory by length.
 
-    python scripts/benchmark_film_jobs.py --workers 2 4 [--size 320x180] [--frames 1000] [--style wave] [--turns 2]
+    python scripts/benchmark_film_jobs.py --workers 2 4 [--size 320x180] [--stroke-size 1] [--precision auto]
+                                          [--frames 1000] [--style wave] [--turns 2]
     python scripts/benchmark_film_jobs.py --lengths 5 20 80 [--size 160x90] [--engine openvino]
 
 With --workers, the same film is stylized in turns by one process on all cores and by each number of workers; it prints
-seconds on the wall, and of processor time. With --lengths, a process of its own stylizes a film of each length in
-seconds, and its peak memory is printed.
+frames a second from file to file, the start of the processes included, milliseconds of processor time a frame, and, as
+a yardstick, what the textbook network takes for a frame of 640x360 (see benchmark_reference.py).
+
+With --lengths, a process of its own stylizes a film of each length in seconds, and its peak memory is printed.
 """
 
 import argparse
@@ -17,10 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmark_films import make_film
+from benchmark_films import build_yardstick, make_film
 
 from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.films.film import FilmSettings, stylize_film
+from nst_fast.stylize.look import Look
 from nst_fast.stylize.stylizer import Stylizer
 
 _PEAK = """
@@ -37,14 +41,20 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def compare_workers(options: argparse.Namespace, film: Path, target: Path) -> None:
     """One process and several, in turns."""
     make_film(film, *options.size, options.frames)
-    stylizer = Stylizer(options.style, engine=options.engine)
+    look = Look(stroke_size=options.stroke_size)
+    stylizer = Stylizer(options.style, engine=options.engine, precision=options.precision, look=look)
+    yardstick = build_yardstick()
     for _ in range(options.turns):
         for workers in (None, *options.workers):
             wall, core = time.perf_counter(), sum(os.times()[:4])
             stylize_film(stylizer, film, target, FilmSettings(workers=workers))
             wall, core = time.perf_counter() - wall, sum(os.times()[:4]) - core
             name = "one process" if workers is None else f"{workers} workers"
-            print(f"{name:>12}: {wall:.1f} s, {core:.1f} s of processor time")
+            print(
+                f"{name:>12}: {options.frames / wall:.1f} frames/s, {1e3 * core / options.frames:.0f} core ms; "
+                f"the textbook network {1e3 * yardstick()[0]:.0f} ms",
+                flush=True,
+            )
 
 
 def measure_memory(options: argparse.Namespace, film: Path, target: Path) -> None:
@@ -63,6 +73,8 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="*", default=[], metavar="SECONDS")
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint file (default: wave)")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto", help="with --workers (default: %(default)s, as films have it)")
+    parser.add_argument("--stroke-size", type=float, default=1.0, metavar="X", help="with --workers (default: 1)")
     parser.add_argument("--size", type=size_in_pixels, default=(320, 180), metavar="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=1000, help="with --workers (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=2, help="with --workers (default: %(default)s)")

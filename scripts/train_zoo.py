@@ -14,8 +14,9 @@ Finished trainings are skipped, and interrupted ones resumed, so you can run the
 NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU there is one part, with
 the settings of preset=full.
 
---codes trains nothing: `checkpoints/base/codes.safetensors` gets the predicted code of each style, for blends, and
-`docs/style_images` a thumbnail. It takes seconds.
+--codes trains nothing, and takes seconds: `checkpoints/base/codes.safetensors` gets the predicted code of each style,
+for blends, and `docs/style_images` a thumbnail. Where no network is shipped, the code becomes
+`checkpoints/NAME.safetensors`.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import torch
 from PIL import Image
 
 from nst_fast.files.atomic import replace_atomically
-from nst_fast.networks.checkpoint import load_checkpoint, save_checkpoint
+from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.description import STEERING
 from nst_fast.stylize.style_image import predict_style
 from nst_fast.stylize.styles import CODES_FILE
@@ -40,23 +41,24 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Artwork(NamedTuple):
-    """A style image: what its checkpoint says about it, and its file name."""
+    """A style image: what its checkpoint says about it, its file name, and whether a network of its own is shipped."""
 
     title: str
     artist: str
     year: int
     file: str
+    has_network: bool = False
 
 
 # The first six are also found elsewhere; the others are numbered as in the collection of the Art Institute of Chicago.
 ARTWORKS = {
-    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831, "wave"),
-    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889, "starry_night"),
-    "the_scream": Artwork("The Scream", "Edvard Munch", 1893, "the_scream"),
-    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913, "composition_vii"),
-    "udnie": Artwork("Udnie", "Francis Picabia", 1913, "udnie"),
+    "wave": Artwork("The Great Wave off Kanagawa", "Katsushika Hokusai", 1831, "wave", True),
+    "starry_night": Artwork("The Starry Night", "Vincent van Gogh", 1889, "starry_night", True),
+    "the_scream": Artwork("The Scream", "Edvard Munch", 1893, "the_scream", True),
+    "composition_vii": Artwork("Composition VII", "Wassily Kandinsky", 1913, "composition_vii", True),
+    "udnie": Artwork("Udnie", "Francis Picabia", 1913, "udnie", True),
     "the_shipwreck_of_the_minotaur": Artwork(
-        "The Shipwreck of the Minotaur", "J. M. W. Turner", 1810, "the_shipwreck_of_the_minotaur"
+        "The Shipwreck of the Minotaur", "J. M. W. Turner", 1810, "the_shipwreck_of_the_minotaur", True
     ),
     "cliff_walk": Artwork("Cliff Walk at Pourville", "Claude Monet", 1882, "14620"),
     "grande_jatte": Artwork("Oil Sketch for “La Grande Jatte”", "Georges Seurat", 1884, "61616"),
@@ -105,7 +107,7 @@ def main() -> None:
             parser.error(f"there is no {artwork.file}.jpg in {options.styles}")
         if options.codes:
             keep_thumbnail(name, found[0])
-            keep_code(name, found[0])
+            keep_code(name, artwork, found[0])
         else:
             make(name, found[0], options)
 
@@ -155,14 +157,20 @@ def keep_thumbnail(name: str, style: Path) -> None:
         image.convert("RGB").save(folder / f"{name}.jpg", quality=85)
 
 
-def keep_code(name: str, style: Path) -> None:
-    """Keep the predicted code of a style among the codes."""
+def keep_code(name: str, artwork: Artwork, style: Path) -> None:
+    """Keep the predicted code of a style among the codes, and as its checkpoint if no network is shipped."""
+    checkpoint = predict_style(style)
     file = ROOT / "checkpoints" / "base" / CODES_FILE
     codes = safetensors.numpy.load_file(file) if file.is_file() else {}
-    codes[name] = predict_style(style).weights[STEERING].astype(np.float16)
+    codes[name] = checkpoint.weights[STEERING].astype(np.float16)
     data = safetensors.numpy.save(dict(sorted(codes.items())))
     with replace_atomically(file) as temporary:
         temporary.write_bytes(data)
+    if not artwork.has_network:
+        about = {"name": name, "title": artwork.title, "artist": artwork.artist, "year": artwork.year}
+        checkpoint = dataclasses.replace(checkpoint, info=CheckpointInfo(style=about))
+        path = ROOT / "checkpoints" / f"{name}.safetensors"
+        save_checkpoint(path, checkpoint, dtype="fp16", without_shared=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def test_workers_and_lengths_are_measured(folder_with_style, monkeypatch, capsys
     arguments = ["--style", "x.safetensors", "--engine", "onnxruntime", "--size", "32x32", "--frames", "5"]
     monkeypatch.setattr("sys.argv", ["x", *arguments, "--turns", "1", "--workers", "1", "--lengths", "1"])
     benchmark.main()
-    times = r"\d+\.\d s, \d+\.\d s of processor time"
+    times = r"\d+\.\d frames/s, \d+ core ms; the textbook network \d+ ms"
     assert re.fullmatch(
         rf" one process: {times}\n   1 workers: {times}\n1 s of film: peak memory \d+ MB\n", capsys.readouterr().out
     )

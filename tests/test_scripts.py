@@ -16,6 +16,7 @@ from nst_fast.loss_networks.network import LossNetwork, list_convolutions
 from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.networks.checkpoint import load_base, load_checkpoint
 from nst_fast.networks.checkpoint_header import list_shipped_checkpoints
+from nst_fast.networks.description import STEERING
 from nst_fast.networks.registry import NETWORKS
 from nst_fast.networks.torch_network import build_network
 from nst_fast.runs.state import load_state
@@ -78,8 +79,8 @@ def test_the_citation_names_this_version():
 
 
 def test_the_zoo_is_what_is_shipped():
-    """The script knows exactly the shipped styles. Each names its artwork, can be blended by its code, and has a
-    thumbnail of its style image and a row in the table.
+    """The script knows exactly the shipped styles, and which of them are codes. Each names its artwork, can be blended by
+    its code, and has a thumbnail of its style image and a row in the table.
     """
     zoo = importlib.import_module("train_zoo")
     shipped = list_shipped_checkpoints()
@@ -91,8 +92,11 @@ def test_the_zoo_is_what_is_shipped():
         about = {"name": name, "title": artwork.title, "artist": artwork.artist, "year": artwork.year}
         assert checkpoint.info.style == about
         assert f"\n| `{name}` | " in page
-    for name in zoo.ARTWORKS:
-        assert load_code(name).shared_digest == load_base().shared_digest
+    for name, artwork in zoo.ARTWORKS.items():
+        code, checkpoint = load_code(name), load_checkpoint(name)
+        assert code.shared_digest == load_base().shared_digest
+        assert artwork.has_network == (checkpoint.shared_digest != code.shared_digest)
+        assert artwork.has_network or (checkpoint.weights[STEERING] == code.weights[STEERING]).all()
         assert (ROOT / "docs" / "style_images" / f"{name}.jpg").is_file()
     size = sum(file.stat().st_size for file in (ROOT / "checkpoints").rglob("*") if file.is_file())
     assert size < 12e6
