@@ -79,8 +79,8 @@ def test_the_citation_names_this_version():
 
 
 def test_the_zoo_is_what_is_shipped():
-    """The script knows exactly the shipped styles, and which of them are codes. Each names its artwork, can be blended by
-    its code, and has a thumbnail of its style image and a row in the table.
+    """The script knows exactly the shipped styles, and which of them are codes. Each names its artwork, can be blended
+    by its code, and has a thumbnail of its style image and a row in the table.
     """
     zoo = importlib.import_module("train_zoo")
     shipped = list_shipped_checkpoints()
