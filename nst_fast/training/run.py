@@ -115,6 +115,10 @@ class TrainingRun:
             keep_photo_out(self.network)
         if settings.train_only == "strength":
             keep_strength_one(self.network)
+        # What is trained beside the scales and shifts.
+        self._shared_weights = [
+            weight for name, weight in self.network.named_parameters() if name != STEERING and weight.requires_grad
+        ]
         self.average = WeightAverage(self.network, settings.ema_decay)
         self.optimizers = build_optimizers(self.network.parameters(), *settings.optimization)
         # float16 gradients underflow without it. It does nothing for other number types.
@@ -147,13 +151,11 @@ class TrainingRun:
         """Train one step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
         compute_losses = self._opening_losses if self.step < self.opening_steps else self._losses
+        for weight in self._shared_weights:  # without gradients they stay as they are, and steps are faster
+            weight.requires_grad_(self.step >= self.code_steps)
         total, terms = compute_losses(*self._draw_conditions(photos))
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
-        if self.step < self.code_steps:
-            for name, parameter in self.network.named_parameters():
-                if name != STEERING:
-                    parameter.grad = None  # which leaves it as it is
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate

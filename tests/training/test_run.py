@@ -10,9 +10,11 @@ from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import LossSettings
 from nst_fast.losses.tones import PhotoTones
+from nst_fast.networks.torch_network import build_network
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.settings.networks import NetworkSettings
 from nst_fast.training import run as training_run
+from nst_fast.training.preparation import Initial
 from nst_fast.training.run import TrainingRun
 from nst_fast.training.settings import TrainSettings
 
@@ -27,13 +29,17 @@ def photos(step: int, count: int = 3) -> Tensor:
     return torch.nn.functional.interpolate(coarse, (48, 48), mode="bilinear")
 
 
-def build_run(folder: Path) -> TrainingRun:
+def build_run(folder: Path, *, from_base: bool = False) -> TrainingRun:
     network = build_loss_network("vgg16", taps=["relu2_1"], weights="random")
     style_image = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(9))
     loss = PerceptualLoss(
         network, style_image, LOSS, feature_variance={"relu2_1": 1.0}, photo_tones=PhotoTones(photos(99))
     )
-    return TrainingRun(SETTINGS, loss, SavedRun(folder, {}), device=torch.device("cpu"))
+    initial = None
+    if from_base:
+        style_network = build_network("realtime", width=4, input_noise=SETTINGS.network.input_noise, adjustable=True)
+        initial = Initial(style_network, "base", is_base=True)
+    return TrainingRun(SETTINGS, loss, SavedRun(folder, {}), initial=initial, device=torch.device("cpu"))
 
 
 def take_steps(run: TrainingRun, count: int) -> dict[str, float]:
@@ -72,6 +78,17 @@ def test_a_strength_trains_its_own_steering(tmp_path, monkeypatch, strength, row
     take_steps(run, 1)
     changed = (run.network.steering.detach() != before).flatten(1).any(1)
     assert changed.nonzero().flatten().tolist() == rows
+
+
+def test_from_the_base_network_the_code_is_trained_first(tmp_path):
+    """The first tenth of the steps changes scales and shifts and nothing else; the next ones change all weights."""
+    run = build_run(tmp_path, from_base=True)
+    assert run.code_steps == 1
+    for changes in (lambda name: name == "steering", lambda name: True):
+        before = {name: weight.detach().clone() for name, weight in run.network.named_parameters()}
+        take_steps(run, 1)
+        for name, weight in run.network.named_parameters():
+            assert torch.equal(weight, before[name]) != changes(name), name
 
 
 def test_the_temporal_loss_is_raised_gradually(tmp_path):
