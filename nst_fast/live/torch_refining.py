@@ -29,6 +29,8 @@ NETWORK_FILE = "network.safetensors"
 # Those with the compact loss network come first, as many as `preset=quick` has; they show what a style will be in less
 # than a minute. Those with VGG-19 go on until there is little left to gain, or until somebody keeps the style.
 COMPACT_STEPS, VGG_STEPS = 112, 200
+# Half of the usual: the first stage has found its place, and a high rate leads away from it before it leads on.
+_VGG_LEARNING_RATE = 0.005
 # A step with VGG-19 takes about so many times as long.
 _VGG_COST = 4.5
 _SECONDS_BETWEEN_NETWORKS = 3.0
@@ -93,6 +95,7 @@ def list_stages(request: Request, *, with_vgg: bool) -> list[TrainSettings]:
         output=str(Path(request.folder, "vgg19")),
         init=str(first.folder / f"{request.name}.safetensors"),
         steps=VGG_STEPS,
+        learning_rate=_VGG_LEARNING_RATE,
         **common,
     )
     return [first, second]

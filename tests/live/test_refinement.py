@@ -380,7 +380,8 @@ def test_the_trainings_are_those_of_the_quick_preset(tmp_path):
     request = Request(folder=str(tmp_path), style="a.png", photos="photos", name="mine", init="before.safetensors")
     first, second = list_stages(request, with_vgg=True)
     assert (first.loss_network.name, second.loss_network.name) == ("compact", "vgg19")
-    assert first.steps + second.steps == 312 and first.crop_size == second.crop_size == 160
+    assert first.steps + second.steps == 312 and first.crop_size == second.crop_size == 224
+    assert second.learning_rate == 0.005
     assert first.code_share > 0 and (first.init, second.init) == (
         "before.safetensors",
         str(tmp_path / "compact" / "mine.safetensors"),
