@@ -8,7 +8,7 @@ All styles are made by one recipe: from the base network in the style that the p
 in two parts, runs/zoo/NAME/1 and runs/zoo/NAME/2. A mean of the weights before and after is written as
 runs/zoo/NAME.safetensors (Wortsman et al. 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the
 subject of the other, with fewer artifacts than either. --further goes on from the shipped networks instead, with the
-second part alone. Which of these networks are shipped, checkpoints/README.md says.
+second part alone. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
 
 Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
 NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU there is one part, with
