@@ -113,6 +113,11 @@ def test_a_new_export_is_noticed(browser, tiny_styles, tmp_path):
         wait_until(page, "document.querySelectorAll('#style-list input').length === 3")
         wait_until_kept(page, "networks/third.onnx")
         changed = {"/files.json", "/service_worker.js", "/styles.json", "/thumbnails/third.jpg", "/networks/third.onnx"}
+        # The browser looks for a new service worker some time after the page is there.
+        for _ in range(300):
+            if changed <= set(serving_log):
+                break
+            page.wait_for_timeout(100)
         assert set(serving_log) == changed
 
 
