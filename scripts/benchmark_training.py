@@ -27,7 +27,8 @@ from nst_fast.loss_networks.weights import build_loss_network
 from nst_fast.losses.perceptual import PerceptualLoss
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS
 from nst_fast.losses.tones import PhotoTones
-from nst_fast.runs.device import choose_device, has_fast_bfloat16
+from nst_fast.processor import has_fast_bfloat16
+from nst_fast.runs.device import choose_device
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.training.run import TrainingRun
 from nst_fast.training.settings import TrainSettings

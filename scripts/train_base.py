@@ -36,7 +36,8 @@ from nst_fast.networks.checkpoint import BASE_FILE, PREDICTOR_FILE, CheckpointIn
 from nst_fast.networks.style_predictor import StylePredictor, load_predictor, save_predictor
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network, load_network, make_adjustable
 from nst_fast.networks.torch_style_predictor import StylePredictor as TrainedPredictor
-from nst_fast.runs.device import choose_device, has_fast_bfloat16
+from nst_fast.processor import has_fast_bfloat16
+from nst_fast.runs.device import choose_device
 from nst_fast.runs.saved_run import SavedRun
 from nst_fast.runs.state import restore_parts
 from nst_fast.settings.networks import LossNetworkSettings

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nst_fast"
 # neither upwards nor sideways. Inside one room everything may import everything. docs/ shows the same floors.
 FLOORS = (
     ("errors",),
-    ("files", "memory"),
+    ("files", "memory", "processor"),
     ("media",),
     ("networks", "figures"),
     ("stylize",),
@@ -40,7 +40,7 @@ HEAVY = frozenset(
 )
 # Rooms that stylize without PyTorch, and their modules that are there for PyTorch.
 STYLIZING = frozenset(
-    {"errors", "files", "memory", "media", "networks", "stylize", "films", "batch", "live", "benchmark"}
+    {"errors", "files", "memory", "processor", "media", "networks", "stylize", "films", "batch", "live", "benchmark"}
 )
 FOR_TORCH = re.compile(r"/torch_\w+\.py$")
 TRAINING_PACKAGES = frozenset({"hydra", "omegaconf", "onnx", "tensorboard", "torch", "torchvision", "yaml"})

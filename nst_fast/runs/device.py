@@ -30,9 +30,3 @@ def list_devices() -> list[str]:
     cuda = ["cuda", *(f"cuda:{index}" for index in range(cards))] if cards else []
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return [*cuda, *mps, "cpu"]
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether this processor has matrix instructions for bfloat16 (AMX), with which convolutions are twice as fast."""
-    is_supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, and not in every torch
-    return is_supported is not None and is_supported()

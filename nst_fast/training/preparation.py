@@ -30,7 +30,7 @@ from nst_fast.networks.torch_network import (
     make_adjustable,
     network_from_checkpoint,
 )
-from nst_fast.runs.device import has_fast_bfloat16
+from nst_fast.processor import has_fast_bfloat16
 from nst_fast.runs.state import digest
 from nst_fast.settings.networks import LossNetworkSettings, NetworkSettings
 from nst_fast.stylize.style_image import STYLE_SHORT_SIDE, predict_style

@@ -69,7 +69,7 @@ def test_a_film_is_stylized_to_the_default_folder(capsys):
 def test_films_alone_are_made_in_bf16_where_that_is_quick(capsys, monkeypatch, quick, expected):
     """With OpenVINO, films alone are made in bf16 where the processor is quick at it; photos, or on request, not."""
     pytest.importorskip("openvino")
-    monkeypatch.setattr(choice, "_has_matrix_instructions", lambda: quick)
+    monkeypatch.setattr(choice, "has_fast_bfloat16", lambda: quick)
     film, photo = make_film("a.mp4", frames=3), make_picture("b.png")
     for inputs, precision in (([film], expected), ([photo], "fp32"), ([film, photo], "fp32")):
         for options, used in (([], precision), (["--precision", "fp32"], "fp32")):

@@ -9,6 +9,7 @@ import sys
 from nst_fast.errors import SettingError, nearest_name
 from nst_fast.memory import has_address_space
 from nst_fast.networks.checkpoint import Checkpoint
+from nst_fast.processor import has_fast_bfloat16
 from nst_fast.stylize.engines.engine import Engine
 from nst_fast.stylize.engines.graph_engine import GraphEngine
 from nst_fast.stylize.engines.onnxruntime_engine import list_provided_devices, open_with_onnxruntime
@@ -84,7 +85,7 @@ def choose_precision(precision: str, engine: str) -> str:
     """
     if precision != "auto":
         return precision
-    return "bf16" if engine == "openvino" and _has_matrix_instructions() else "fp32"
+    return "bf16" if engine == "openvino" and has_fast_bfloat16() else "fp32"
 
 
 def list_engines(device: str, precision: str = "fp32") -> list[str]:
@@ -120,16 +121,6 @@ def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: st
     from nst_fast.stylize.engines.torch_engine import TorchEngine
 
     return TorchEngine(checkpoint, device, precision, compiled=engine == "compile", threads=threads)
-
-
-@functools.cache
-def _has_matrix_instructions() -> bool:
-    """Whether this processor has AMX for bf16; known on Linux only."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            return any("amx_bf16" in line.split() for line in file if line.startswith("flags"))
-    except OSError:
-        return False
 
 
 def _choose_device(device: str | None, engine: str) -> str:

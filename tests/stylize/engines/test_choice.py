@@ -56,13 +56,13 @@ def test_auto_takes_the_fastest_that_is_installed(computer):
     assert choose_engine("auto", None, "bf16") == ("openvino", "cpu")
 
 
-@pytest.mark.parametrize("has_matrix_instructions", [False, True])
-def test_auto_precision(computer, monkeypatch, has_matrix_instructions):
+@pytest.mark.parametrize("is_quick_at_bf16", [False, True])
+def test_auto_precision(computer, monkeypatch, is_quick_at_bf16):
     """auto is bf16 with OpenVINO where the processor is quick at it, else fp32; what is asked for stays."""
     computer("openvino", "onnxruntime", "torch")
-    monkeypatch.setattr(choice, "_has_matrix_instructions", lambda: has_matrix_instructions)
+    monkeypatch.setattr(choice, "has_fast_bfloat16", lambda: is_quick_at_bf16)
     assert choose_engine("auto", None, "auto") == ("openvino", "cpu")
-    assert choose_precision("auto", "openvino") == ("bf16" if has_matrix_instructions else "fp32")
+    assert choose_precision("auto", "openvino") == ("bf16" if is_quick_at_bf16 else "fp32")
     assert [choose_precision("auto", engine) for engine in ("onnxruntime", "torch", "compile")] == ["fp32"] * 3
     assert [choose_precision(asked, "openvino") for asked in ("fp32", "bf16")] == ["fp32", "bf16"]
 
