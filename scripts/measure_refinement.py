@@ -64,7 +64,7 @@ class Keeper:
 
     def _save(self, moment: Moment, name: str) -> None:
         info = CheckpointInfo(style={"name": name}, training={"steps": moment.step})
-        save_checkpoint(self._path(name), checkpoint_from_network(moment.network, info), dtype="fp16")
+        save_checkpoint(self._path(name), checkpoint_from_network(moment.take_network(), info), dtype="fp16")
 
 
 def main() -> None:

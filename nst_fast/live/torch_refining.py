@@ -156,7 +156,9 @@ class Reporter:
         writes = moment.step > 0 and (now - self._written >= _SECONDS_BETWEEN_NETWORKS or moment.step == moment.steps)
         if writes:
             info = CheckpointInfo(style={"name": self._name})
-            save_checkpoint(self._folder / NETWORK_FILE, checkpoint_from_network(moment.network, info), dtype="fp32")
+            save_checkpoint(
+                self._folder / NETWORK_FILE, checkpoint_from_network(moment.take_network(), info), dtype="fp32"
+            )
             self._written = now
         before = sum(stage.steps for stage in self._stages[: self._stage])
         self.send(

@@ -40,7 +40,7 @@ class TrainingView:
 
     def watch(self, moment: "Moment") -> None:
         """Take what `train` shows of itself."""
-        self._checkpoint = self._take_snapshot(moment.network)
+        self._checkpoint = self._take_snapshot(moment.take_network())
         if self._checkpoint.description.adjustable:
             self.style.about["adjustable"] = True
         self._step, self._steps = moment.step, moment.steps

@@ -1,7 +1,9 @@
 """Training: one image transformation network for one style image, against a fixed loss network."""
 
 import contextlib
+import copy
 import dataclasses
+import functools
 import logging
 import os
 import time
@@ -11,7 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from nst_fast.data.held_out import cut_samples
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.files.interruption import Interruption
@@ -24,7 +28,8 @@ from nst_fast.networks.torch_network import StyleNetwork
 from nst_fast.runs.device import choose_device
 from nst_fast.runs.saved_run import STATE_FILE, SavedRun
 from nst_fast.settings.values import as_plain_values
-from nst_fast.training.preparation import BASE, RANDOM, Inputs, find_inputs, prepare_material
+from nst_fast.training import color_fit
+from nst_fast.training.preparation import BASE, RANDOM, Inputs, Material, find_inputs, prepare_material
 from nst_fast.training.result_file import ResultFile
 from nst_fast.training.run import TrainingRun, choose_autocast_type
 from nst_fast.training.run_log import STRIP_FILE, STRIPS_FOLDER, RunLog
@@ -63,13 +68,14 @@ class Moment:
         step: number of steps done.
         steps: number of steps of the whole training.
         terms: the mean loss terms since the last moment; empty at the start.
-        network: with the averaged weights. It changes as training continues, so copy what you want to keep.
+        take_network: gives the network that the training would leave if it ended now, a copy. To be called before the
+            training continues; it takes as long as a few steps.
     """
 
     step: int
     steps: int
     terms: Mapping[str, float]
-    network: StyleNetwork
+    take_network: Callable[[], StyleNetwork]
 
 
 def train(settings: TrainSettings, *, on_moment: Callable[[Moment], None] | None = None) -> TrainingResult:
@@ -143,7 +149,13 @@ def _train(
     _log.info(f"training {settings.network.name} for {settings.steps} steps on {device} in {number_type}")
     material = prepare_material(settings, inputs, device)
     run = TrainingRun(
-        settings, material.loss, saved_run, opening_loss=material.opening_loss, initial=inputs.initial, device=device
+        settings,
+        material.loss,
+        saved_run,
+        opening_loss=material.opening_loss,
+        initial=inputs.initial,
+        finish=_choose_last_touch(settings, inputs, material),
+        device=device,
     )
     if steps_done is None:
         run.save()  # a good state to fall back to; also, a folder that cannot be written is found now
@@ -164,12 +176,22 @@ def _train(
     return _finish(run, interruption, result_file, inputs.style_image, material.held_out)
 
 
+def _choose_last_touch(
+    settings: TrainSettings, inputs: Inputs, material: Material
+) -> Callable[[StyleNetwork], StyleNetwork]:
+    """Fitted colors where the colors of the style image are asked for, and the style is not to stay what it is."""
+    if settings.loss.fill_in().color_weight == 0 or settings.train_only == "strength":
+        return copy.deepcopy
+    photos = interpolate(cut_samples(material.photos, color_fit.PHOTOS), [color_fit.SIDE] * 2, mode="area")
+    return functools.partial(color_fit.fit_colors, photos=photos, style_image=inputs.style_image)
+
+
 def _finish(
     run: TrainingRun, interruption: Interruption, result_file: ResultFile, style_image: Tensor, held_out: Tensor
 ) -> dict[str, Any]:
     """Write the checkpoint and return the losses on held-out photos; after that, act on a signal that arrived."""
     if run.step < run.settings.steps:
-        result_file.write(run, {})
+        result_file.write(run)
         _log.info(
             f"stopped at step {run.step} of {run.settings.steps}; run the same again to resume. "
             f"{result_file.path} holds the network so far"
@@ -200,7 +222,7 @@ def _take_steps_or_go_back(
             _take_steps(run, batches, log, interruption, on_moment)
     except TrainingError as error:
         run.restore()
-        result_file.write(run, {})
+        result_file.write(run)
         explained = TrainingError(
             f"{error}; {result_file.path} holds the last good network, of step {run.step}; set learning_rate lower "
             f"than {run.settings.optimization.learning_rate:g}, and choose another output"
@@ -219,7 +241,7 @@ def _take_steps(
 ) -> None:
     """Take all steps that are left, or those until an interruption. Then the state of the last step is on disk."""
     settings = run.settings
-    on_moment(Moment(run.step, settings.steps, {}, run.average.network))
+    on_moment(Moment(run.step, settings.steps, {}, run.finish))
     logged_at, logged_step = time.monotonic(), run.step
     for batch in batches:
         learning_rate = run.learning_rate
@@ -232,12 +254,14 @@ def _take_steps(
             terms = run.collect_terms()
             images_per_second = (run.step - logged_step) * len(batch) / (time.monotonic() - logged_at)
             log.log_terms(run.step, terms, learning_rate, images_per_second)
-            on_moment(Moment(run.step, settings.steps, terms, run.average.network))
+            on_moment(Moment(run.step, settings.steps, terms, run.finish))
             if saves:
                 run.save()
             if shows:
                 photos = log.strip_photos.to(run.device)
-                log.log_strip(run.step, run.stylize(photos), measure_losses(run.stylize, run.loss, photos))
+                network = run.finish()
+                with torch.no_grad():
+                    log.log_strip(run.step, network(photos).float(), measure_losses(network, run.loss, photos))
             logged_at, logged_step = time.monotonic(), run.step
         if interruption.signal_number is not None:
             return

@@ -14,7 +14,7 @@ from nst_fast.loss_networks.network import LossNetwork
 from nst_fast.losses.perceptual import build_relative_loss, measure_losses
 from nst_fast.networks.checkpoint import CheckpointInfo, save_checkpoint
 from nst_fast.networks.checkpoint_header import SUFFIX, read_checkpoint_header
-from nst_fast.networks.torch_network import checkpoint_from_network, round_weights
+from nst_fast.networks.torch_network import StyleNetwork, checkpoint_from_network, round_weights
 from nst_fast.settings.values import as_plain_values
 from nst_fast.training.run import TrainingRun
 from nst_fast.training.settings import TrainSettings
@@ -45,26 +45,25 @@ class ResultFile:
             return None
         return header if header.get("training", {}).get("steps") == self.settings.steps else None
 
-    def write(self, run: TrainingRun, held_out_losses: Mapping[str, Any]) -> None:
-        """Write the averaged weights as they are now.
-
-        Args:
-            run: of this training.
-            held_out_losses: from `measure_held_out`; empty if not measured.
-        """
-        checkpoint = checkpoint_from_network(run.average.network, _describe(run, held_out_losses))
-        save_checkpoint(self.path, checkpoint, dtype=self.settings.checkpoint_dtype)
+    def write(self, run: TrainingRun) -> None:
+        """Write the network as it would be if the training ended now, unmeasured."""
+        self._write(run, run.finish(), {})
 
     def write_measured(self, run: TrainingRun, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
-        """Write the averaged weights with the losses that they reach on held-out photos, and return these losses."""
-        round_weights(run.average.network, TORCH_DTYPES[self.settings.checkpoint_dtype])  # measure what the file holds
-        losses = measure_held_out(run, style_image, held_out)
-        self.write(run, losses)
+        """Write the network with the losses that it reaches on held-out photos, and return these losses."""
+        network = run.finish()
+        round_weights(network, TORCH_DTYPES[self.settings.checkpoint_dtype])  # measure what the file holds
+        losses = measure_held_out(run, network, style_image, held_out)
+        self._write(run, network, losses)
         return losses
 
+    def _write(self, run: TrainingRun, network: StyleNetwork, held_out_losses: Mapping[str, Any]) -> None:
+        checkpoint = checkpoint_from_network(network, _describe(run, held_out_losses))
+        save_checkpoint(self.path, checkpoint, dtype=self.settings.checkpoint_dtype)
 
-def measure_held_out(run: TrainingRun, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
-    """The relative losses on held-out photos, shape (N, 3, H, W), RGB in [0, 1]; empty if there are none."""
+
+def measure_held_out(run: TrainingRun, network: StyleNetwork, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
+    """A network's relative losses on held-out photos, (N, 3, H, W), RGB in [0, 1]; empty if there are none."""
     if not len(held_out):
         return {}
     photos = held_out.to(run.device)
@@ -78,7 +77,7 @@ def measure_held_out(run: TrainingRun, style_image: Tensor, held_out: Tensor) ->
         content_taps=run.loss.content_taps,
         style_taps=run.loss.style_taps,
     )
-    losses = measure_losses(run.stylize, loss, photos)
+    losses = measure_losses(network, loss, photos)
     return {name: losses[name] for name in ("total", "style", "content")} | {"photos": len(photos)}
 
 

@@ -1,5 +1,6 @@
 """One training run: everything that changes from step to step, and how it is saved."""
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -82,6 +83,7 @@ class TrainingRun:
         saved_run: the folder of the run.
         opening_loss: replaces `loss` for the first `compact_share` of the steps; None: `loss` for all.
         initial: where to start from; None: random weights from the seed.
+        finish: the last touch, see `finish`; a function from a network to a finished copy of it.
         device: to train on.
     """
 
@@ -93,6 +95,7 @@ class TrainingRun:
         *,
         opening_loss: PerceptualLoss | None = None,
         initial: Initial | None = None,
+        finish: Callable[[StyleNetwork], StyleNetwork] = copy.deepcopy,
         device: torch.device,
     ) -> None:
         self.settings = settings
@@ -101,6 +104,7 @@ class TrainingRun:
         self.opening_steps = round(settings.compact_share * settings.steps) if opening_loss is not None else 0
         # The steps that train scales and shifts alone.
         self.code_steps = round(settings.code_share * settings.steps) if initial is not None and initial.is_base else 0
+        self._finish = finish
         self.device = device
         self.autocast_type = choose_autocast_type(settings.precision, device)
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -186,10 +190,9 @@ class TrainingRun:
             raise TrainingError(f"{problem} between steps {self.step - steps_summed} and {self.step}")
         return terms
 
-    @torch.no_grad()
-    def stylize(self, photos: Tensor) -> Tensor:
-        """Photos stylized with the averaged weights: shape (B, 3, H, W), RGB in [0, 1], to the same shape."""
-        return self.average.network(photos.to(self.device)).float()
+    def finish(self) -> StyleNetwork:
+        """What the training leaves if it ends now: the network with the averaged weights and the last touch, a copy."""
+        return self._finish(self.average.network)
 
     def save(self) -> None:
         """Save the state. Call it after `collect_terms`, so that only a good state is ever written."""

@@ -534,7 +534,7 @@ def test_live_serves_the_page_beside_the_training(tmp_path, monkeypatch):
     opened, seen = [], []
 
     def pretend(settings: TrainSettings, *, on_moment) -> TrainingResult:
-        on_moment(Moment(3, 5, {"total": 0.5}, build_network("realtime", width=4)))
+        on_moment(Moment(3, 5, {"total": 0.5}, lambda: build_network("realtime", width=4)))
         address, _, token = opened[0].partition("?token=")
         headers = {"authorization": f"Bearer {token}"}
         with urllib.request.urlopen(urllib.request.Request(address + "api/training", headers=headers)) as answer:

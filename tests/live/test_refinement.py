@@ -412,14 +412,14 @@ def test_what_is_reported(tmp_path, monkeypatch):
     network = network_from_checkpoint(load_base())
     for step, terms in ((0, {}), (1, {"total": 4.0}), (2, {"total": 2.0}), (5, {"total": 2.0})):
         now[0] = float(step)
-        reporter.watch(Moment(step, 112, terms, network))
+        reporter.watch(Moment(step, 112, terms, lambda: network))
     assert [line["network"] for line in lines] == [False, True, False, True]
     assert [line["terms"].get("total") for line in lines] == pytest.approx([None, 4.0, 3.8, 3.62], nan_ok=True)
     assert lines[0]["seconds_left"] is None and lines[1]["seconds_left"] == pytest.approx(111 + 4.5 * 200)
     assert load_checkpoint(tmp_path / NETWORK_FILE).info.style == {"name": "mine"}
     assert load_checkpoint(tmp_path / NETWORK_FILE).shared_digest == load_base().shared_digest
     reporter.begin(1)
-    reporter.watch(Moment(1, 200, {"total": 9.0}, network))
+    reporter.watch(Moment(1, 200, {"total": 9.0}, lambda: network))
     assert (lines[-1]["step"], lines[-1]["steps"], lines[-1]["terms"]) == (113, 312, {"total": 9.0})
 
 

@@ -37,10 +37,10 @@ def test_before_the_first_step_the_page_is_told(client, encode, photo):
 def test_the_present_network_stylizes(client, view, encode, decode, photo, tmp_path):
     """The page stylizes with a copy of the network on the CPU, which later steps do not change."""
     network = build_network("realtime", width=4)
-    view.watch(Moment(0, 30, {}, network))
+    view.watch(Moment(0, 30, {}, lambda: network))
     images = []
     for step in (10, 20):
-        view.watch(Moment(step, 30, {"total": 2.0 / step, "style": 0.1}, network))
+        view.watch(Moment(step, 30, {"total": 2.0 / step, "style": 0.1}, lambda: network))
         expected = view.style.stylizer.stylize_pixels(photo)
         with torch.no_grad():
             for weight in network.parameters():
@@ -59,7 +59,7 @@ def test_the_present_network_stylizes(client, view, encode, decode, photo, tmp_p
 
 def test_visitors_stay_on_the_cpu(view):
     """Whatever device trains, the page computes on the CPU: a visitor's photo must not take the trainer's memory."""
-    view.watch(Moment(0, 30, {}, build_network("realtime", width=4)))
+    view.watch(Moment(0, 30, {}, lambda: build_network("realtime", width=4)))
     assert view.style.stylizer.device == view.style.picture_stylizer(tiled=True).device == "cpu"
     assert all(type(weight) is np.ndarray for weight in view.style.stylizer.checkpoint.weights.values())
 
@@ -68,7 +68,7 @@ def test_a_long_run_is_a_short_list(view):
     """However many moments there are, the list is bounded, in order, and keeps its beginning and end."""
     network = build_network("realtime", width=4)
     for step in range(1, 1500):
-        view.watch(Moment(step, 2000, {"total": 1.0}, network))
+        view.watch(Moment(step, 2000, {"total": 1.0}, lambda: network))
     steps = [entry["step"] for entry in view.describe()["losses"]]
     assert len(steps) <= MAX_POINTS and steps == sorted(steps)
     assert (steps[0], steps[-1]) == (1, 1499)

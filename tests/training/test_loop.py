@@ -121,7 +121,13 @@ def test_the_loss_falls(start, painting, photo_folder):
     losses = []
     for steps in (1, 60):
         result = start(
-            f"run_{steps}", steps=steps, width=8, strip_every_steps=100, save_every_steps=100, style_strength=16
+            f"run_{steps}",
+            steps=steps,
+            width=8,
+            strip_every_steps=100,
+            save_every_steps=100,
+            style_strength=16,
+            color_weight=0,
         )
         with torch.no_grad():
             losses.append(measure_losses(load_network(result.checkpoint), loss, photos))
@@ -223,7 +229,7 @@ def test_a_run_can_be_watched(start, tmp_path):
 def test_a_run_starts_from_another_network(start):
     """With `init` the first weights are those of the checkpoint: a step of next to no length leaves them there."""
     first = start("first")
-    still = {"steps": 1, "learning_rate": 1e-12, "ema_decay": 0, "seed": 5}
+    still = {"steps": 1, "learning_rate": 1e-12, "ema_decay": 0, "seed": 5, "color_weight": 0}
     second = start("second", init=first.checkpoint, **still)
     for before, after in zip(weights_of(first), weights_of(second), strict=True):
         torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
@@ -807,7 +813,7 @@ def test_each_moment_is_shown_to_who_watches(start):
     """That is the start and every logged step with its losses, and the network that becomes the checkpoint."""
     moments = []
     result = start(
-        on_moment=lambda moment: moments.append((moment.step, moment.steps, set(moment.terms), moment.network))
+        on_moment=lambda moment: moments.append((moment.step, moment.steps, set(moment.terms), moment.take_network()))
     )
     assert [(step, steps) for step, steps, _, _ in moments] == [(step, 8) for step in (0, 2, 3, 4, 6, 8)]
     assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
