@@ -107,6 +107,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "loss.grid_weight": 0.0,
         "style_short_side": 256,
         "color": None,
+        "fit_colors": False,
         "train_only": None,
         "crop_size": 256,
         "largest_crop": 2.0,  # the paper scales photos to 256 pixels first; we cut crops at all scales

@@ -179,8 +179,8 @@ def _train(
 def _choose_last_touch(
     settings: TrainSettings, inputs: Inputs, material: Material
 ) -> Callable[[StyleNetwork], StyleNetwork]:
-    """Fitted colors where the colors of the style image are asked for, and the style is not to stay what it is."""
-    if settings.loss.fill_in().color_weight == 0 or settings.train_only == "strength":
+    """Fitted colors if they are asked for."""
+    if not settings.fit_colors:
         return copy.deepcopy
     photos = interpolate(cut_samples(material.photos, color_fit.PHOTOS), [color_fit.SIDE] * 2, mode="area")
     return functools.partial(color_fit.fit_colors, photos=photos, style_image=inputs.style_image)

@@ -120,6 +120,8 @@ def _find_initial(settings: TrainSettings, matched: Picture | None) -> Initial |
         SettingError: `init` is another network than the settings ask for.
     """
     init = settings.init
+    if settings.train_only == "strength" and settings.fit_colors:
+        raise SettingError("fit_colors changes the style, which train_only strength leaves as it is; leave one out")
     if settings.train_only == "strength" and (init in (None, RANDOM) or not settings.network.adjustable):
         raise SettingError(
             "train_only strength is for a network that is trained already; give its checkpoint or style as init, and "

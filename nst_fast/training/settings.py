@@ -86,6 +86,9 @@ class TrainSettings:
         "match: give the style image the colors of the photos first, so that they stay; null: its own",
         choices=COLORS,
     )
+    fit_colors: bool = setting(
+        False, "at the end, make outputs as colorful as the style image; livelier, but fringes may show"
+    )
 
     network: NetworkSettings = setting(NetworkSettings, "", heading="The network to train")
     loss_network: LossNetworkSettings = setting(

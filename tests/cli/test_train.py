@@ -48,6 +48,7 @@ OTHER_VALUES = {
     "loss.style_strength": 7.5,
     "style_short_side": 320,
     "color": "match",
+    "fit_colors": True,
     "train_only": "strength",
     "network.name": "johnson",
     "network.width": 16,

@@ -121,13 +121,7 @@ def test_the_loss_falls(start, painting, photo_folder):
     losses = []
     for steps in (1, 60):
         result = start(
-            f"run_{steps}",
-            steps=steps,
-            width=8,
-            strip_every_steps=100,
-            save_every_steps=100,
-            style_strength=16,
-            color_weight=0,
+            f"run_{steps}", steps=steps, width=8, strip_every_steps=100, save_every_steps=100, style_strength=16
         )
         with torch.no_grad():
             losses.append(measure_losses(load_network(result.checkpoint), loss, photos))
@@ -169,6 +163,7 @@ def test_a_checkpoint_describes_itself(start):
         "largest_crop": 1.5,
         "style_short_side": 32,
         "color": None,
+        "fit_colors": False,
         "train_only": None,
         "optimizer": "muon",
         "learning_rate": 0.01,
@@ -229,7 +224,7 @@ def test_a_run_can_be_watched(start, tmp_path):
 def test_a_run_starts_from_another_network(start):
     """With `init` the first weights are those of the checkpoint: a step of next to no length leaves them there."""
     first = start("first")
-    still = {"steps": 1, "learning_rate": 1e-12, "ema_decay": 0, "seed": 5, "color_weight": 0}
+    still = {"steps": 1, "learning_rate": 1e-12, "ema_decay": 0, "seed": 5}
     second = start("second", init=first.checkpoint, **still)
     for before, after in zip(weights_of(first), weights_of(second), strict=True):
         torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
@@ -819,6 +814,25 @@ def test_each_moment_is_shown_to_who_watches(start):
     assert moments[0][2] == set() and all({"total", "style", "content"} <= terms for _, _, terms, _ in moments[1:])
     watched = list(moments[-1][3].state_dict().values())
     assert all(torch.equal(a, b) for a, b in zip(watched, weights_of(result), strict=True))
+
+
+def test_colors_are_fitted_in_the_end(start):
+    """With fit_colors the checkpoint differs from that of the same training without only in the last normalization."""
+    plain, fitted = start("plain"), start("fitted", fit_colors=True)
+    before, after = (load_network(result.checkpoint) for result in (plain, fitted))
+    changed = [
+        name for name, weight in before.state_dict().items() if not torch.equal(weight, after.state_dict()[name])
+    ]
+    assert changed == ["steering"]
+    strengths, _, channels = (before.steering != after.steering).nonzero(as_tuple=True)
+    assert set(strengths.tolist()) == {2, 3}  # strengths of 1 and 2
+    assert set(channels.tolist()) == {before.steering.shape[2] - 4}  # the only one before those of the photo
+
+
+def test_colors_are_not_fitted_where_only_strengths_are_trained(start):
+    """The style has to stay."""
+    with pytest.raises(SettingError, match=r"^fit_colors changes the style, which train_only strength leaves"):
+        start(fit_colors=True, train_only="strength", init="wave")
 
 
 def test_taps_that_the_compact_network_has_not_are_left_to_the_other(start):
