@@ -7,7 +7,8 @@ short side of 288 pixels or more.
 All styles are made by one recipe: from the base network in the style that the predictor reads off the image, trained
 in two parts, runs/zoo/NAME/1 and runs/zoo/NAME/2. A mean of the weights before and after is written as
 runs/zoo/NAME.safetensors (Wortsman et al. 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the
-subject of the other, with fewer artifacts than either. --further goes on from the shipped networks instead, with the
+subject of the other, with fewer artifacts than either; in the end its colors are fitted to the style image, as by
+`nst-fast train fit_colors=true`. --further goes on from the shipped networks instead, with the
 second part alone. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
 
 Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
@@ -31,11 +32,17 @@ import safetensors.numpy
 import torch
 from PIL import Image
 
+from nst_fast.data.content_images import ContentImages, list_photos
+from nst_fast.data.held_out import HELD_OUT_SHORT_SIDE, hold_out_photos
+from nst_fast.data.images import load_image
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.description import STEERING
+from nst_fast.networks.torch_network import checkpoint_from_network, network_from_checkpoint
 from nst_fast.stylize.style_image import predict_style
 from nst_fast.stylize.styles import CODES_FILE
+from nst_fast.training.color_fit import cut_sample, fit_colors
+from nst_fast.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,10 +80,10 @@ ARTWORKS = {
 # of them. Once there are strokes, a lower strength brings more of the subject and loses little of them.
 FIRST_PART = ["preset=laptop"]
 SECOND_PART = [
-    "style_strength=5",
+    "style_strength=4",
     "loss_network=vgg19",
     "compact_share=0",
-    "steps=300",
+    "steps=250",
     "batch_size=2",
     "crop_size=224",
     "largest_crop=1.5",
@@ -121,9 +128,14 @@ def make(name: str, style: Path, options: argparse.Namespace) -> None:
         init = str(train(name, style, options.photos, ROOT / "runs" / "zoo" / name / str(number), init, settings))
     after = load_checkpoint(init)
     weights = {key: (1 - SHARE) * before.weights[key] + SHARE * weight for key, weight in after.weights.items()}
-    info = dataclasses.replace(after.info, training={**after.info.training, "share_in_average": SHARE})
-    mean = dataclasses.replace(after, weights=weights, info=info)
-    save_checkpoint(ROOT / "runs" / "zoo" / f"{name}.safetensors", mean, dtype="fp16")
+    training = {**after.info.training, "share_in_average": SHARE, "fit_colors": True}
+    info = dataclasses.replace(after.info, training=training, held_out={})  # which were those of the trained network
+    mean = network_from_checkpoint(dataclasses.replace(after, weights=weights))
+    photos, _ = hold_out_photos(list_photos(options.photos), options.photos, TrainSettings.held_out_photos)
+    style_image = load_image(style, short_side=TrainSettings.style_short_side)
+    fitted = fit_colors(mean, cut_sample(ContentImages(photos, HELD_OUT_SHORT_SIDE)), style_image)
+    path = ROOT / "runs" / "zoo" / f"{name}.safetensors"
+    save_checkpoint(path, checkpoint_from_network(fitted, info), dtype="fp16")
 
 
 def train(name: str, style: Path, photos: Path, run: Path, init: str, settings: list[str]) -> Path:

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_fast.data.content_images import ContentImages
+from nst_fast.data.held_out import cut_samples
 from nst_fast.networks.description import STRENGTHS, AddPhoto
 from nst_fast.networks.torch_layers import EPSILON, InstanceNorm, SteeredInstanceNorm
 from nst_fast.networks.torch_network import StyleNetwork
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 # Photos to measure on, their side in pixels, and how many places count of each.
-PHOTOS, SIDE = 16, 160
+_PHOTOS, _SIDE = 16, 160
 _PLACES = 512
 # What keeps the fit near to where it began: the mean square of all changes, and the change of each pixel's luminance
 # against its variance. The errors of mean and covariance are relative, too.
@@ -40,7 +42,8 @@ def fit_colors(network: StyleNetwork, photos: Tensor, style_image: Tensor) -> St
     network = copy.deepcopy(network)
     wanted_mean, wanted = _measure(style_image.cpu().flatten(1).T.double())
     patches = _collect_patches(network, photos)
-    convolution = _find_last(network, nn.Conv2d)
+    convolution = _find_last_convolution(network)
+    assert convolution.bias is not None
     kernel, bias = (weight.detach().cpu().double() for weight in (convolution.weight.flatten(1), convolution.bias))
     scales, shifts = (part[0].detach().cpu().double() for part in _list_last_steering(network))
 
@@ -77,6 +80,11 @@ def fit_colors(network: StyleNetwork, photos: Tensor, style_image: Tensor) -> St
     return network
 
 
+def cut_sample(photos: ContentImages) -> Tensor:
+    """The middle of the first photos, small: what `fit_colors` measures on; shape (N, 3, 160, 160), RGB in [0, 1]."""
+    return functional.interpolate(cut_samples(photos, _PHOTOS), [_SIDE, _SIDE], mode="area")
+
+
 def _measure(colors: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (3,) and covariance (3, 3) of (N, 3)."""
     mean = colors.mean(0)
@@ -87,7 +95,7 @@ def _measure(colors: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def _collect_patches(network: StyleNetwork, photos: Tensor) -> Tensor:
     """What the last convolution sees at some places, before it is scaled and shifted: (places, channels, k * k)."""
-    margin = _find_last(network, nn.Conv2d).kernel_size[0] // 2
+    margin = _find_last_convolution(network).kernel_size[0] // 2
     found: list[Tensor] = []
 
     def collect(_module: nn.Module, given: tuple[Tensor, ...], _result: Tensor) -> None:
@@ -102,7 +110,7 @@ def _collect_patches(network: StyleNetwork, photos: Tensor) -> Tensor:
         rows, columns = rows[:, None, None] + around[:, None], columns[:, None, None] + around
         found.append(normal[0][:, rows, columns].transpose(0, 1).flatten(2))
 
-    handle = _find_last(network, InstanceNorm, SteeredInstanceNorm).register_forward_hook(collect)
+    handle = _find_last_normalization(network).register_forward_hook(collect)
     try:
         for photo in photos.to(next(network.parameters()).device):
             network(photo[None])
@@ -113,14 +121,18 @@ def _collect_patches(network: StyleNetwork, photos: Tensor) -> Tensor:
 
 def _list_last_steering(network: StyleNetwork) -> tuple[list[Tensor], list[Tensor]]:
     """Scales and shifts of the last normalization, (channels,) each and without a copy; at strengths from 1 on."""
-    last = _find_last(network, InstanceNorm, SteeredInstanceNorm)
+    last = _find_last_normalization(network)
     if isinstance(last, InstanceNorm):
         return [last.weight], [last.bias]
     stop = network.description.steering_channels - AddPhoto.channels
-    start = stop - _find_last(network, nn.Conv2d).in_channels
+    start = stop - _find_last_convolution(network).in_channels
     tables = [table for table, strength in zip(network.steering, STRENGTHS, strict=True) if strength >= 1]
     return [table[0, start:stop] for table in tables], [table[1, start:stop] for table in tables]
 
 
-def _find_last(network: StyleNetwork, *kinds: type[nn.Module]) -> nn.Module:
-    return [module for module in network.modules() if isinstance(module, kinds)][-1]
+def _find_last_convolution(network: StyleNetwork) -> nn.Conv2d:
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
+
+
+def _find_last_normalization(network: StyleNetwork) -> InstanceNorm | SteeredInstanceNorm:
+    return [module for module in network.modules() if isinstance(module, InstanceNorm | SteeredInstanceNorm)][-1]

@@ -13,9 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from nst_fast.data.held_out import cut_samples
 from nst_fast.data.sampler import iterate_batches
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.files.interruption import Interruption
@@ -28,7 +26,7 @@ from nst_fast.networks.torch_network import StyleNetwork
 from nst_fast.runs.device import choose_device
 from nst_fast.runs.saved_run import STATE_FILE, SavedRun
 from nst_fast.settings.values import as_plain_values
-from nst_fast.training import color_fit
+from nst_fast.training.color_fit import cut_sample, fit_colors
 from nst_fast.training.preparation import BASE, RANDOM, Inputs, Material, find_inputs, prepare_material
 from nst_fast.training.result_file import ResultFile
 from nst_fast.training.run import TrainingRun, choose_autocast_type
@@ -182,8 +180,7 @@ def _choose_last_touch(
     """Fitted colors if they are asked for."""
     if not settings.fit_colors:
         return copy.deepcopy
-    photos = interpolate(cut_samples(material.photos, color_fit.PHOTOS), [color_fit.SIDE] * 2, mode="area")
-    return functools.partial(color_fit.fit_colors, photos=photos, style_image=inputs.style_image)
+    return functools.partial(fit_colors, photos=cut_sample(material.photos), style_image=inputs.style_image)
 
 
 def _finish(
