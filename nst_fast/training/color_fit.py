@@ -19,8 +19,8 @@ from nst_fast.data.held_out import cut_samples
 from nst_fast.networks.description import STRENGTHS, AddPhoto
 from nst_fast.networks.torch_layers import EPSILON, InstanceNorm, SteeredInstanceNorm
 from nst_fast.networks.torch_network import StyleNetwork
+from nst_fast.stylize.color import LUMINANCE_WEIGHTS
 
-_LUMINANCE = (0.299, 0.587, 0.114)
 # Photos to measure on, their side in pixels, and how many places count of each.
 _PHOTOS, _SIDE = 16, 160
 _PLACES = 512
@@ -53,7 +53,7 @@ def fit_colors(network: StyleNetwork, photos: Tensor, style_image: Tensor) -> St
         hidden = (patches * scale[:, None] + shift[:, None]).relu().flatten(1)
         return (hidden @ kernel.T + bias).sigmoid()
 
-    light = patches.new_tensor(_LUMINANCE)
+    light = torch.from_numpy(LUMINANCE_WEIGHTS)
     before = paint(patches.new_zeros(2, len(scales))) @ light
     changes = patches.new_zeros(2, len(scales)).requires_grad_()
     optimizer = torch.optim.LBFGS([changes], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")

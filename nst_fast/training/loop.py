@@ -257,8 +257,7 @@ def _take_steps(
             if shows:
                 photos = log.strip_photos.to(run.device)
                 network = run.finish()
-                with torch.no_grad():
-                    log.log_strip(run.step, network(photos).float(), measure_losses(network, run.loss, photos))
+                log.log_strip(run.step, network(photos), measure_losses(network, run.loss, photos))
             logged_at, logged_step = time.monotonic(), run.step
         if interruption.signal_number is not None:
             return

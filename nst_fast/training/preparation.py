@@ -117,7 +117,8 @@ def _find_initial(settings: TrainSettings, matched: Picture | None) -> Initial |
 
     Raises:
         CheckpointError: `init` is neither a shipped style nor a checkpoint.
-        SettingError: `init` is another network than the settings ask for.
+        SettingError: `init` is another network than the settings ask for; or `train_only` asks for what it has not, or
+            contradicts `fit_colors`.
     """
     init = settings.init
     if settings.train_only == "strength" and settings.fit_colors:

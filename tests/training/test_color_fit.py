@@ -59,9 +59,8 @@ def test_only_the_last_normalization_changes_and_only_from_strength_1_on(style_i
     fitted = fit_colors(network, make_photos(0), style_image).steering
     changed = fitted != network.steering
     assert not changed[:2].any()
-    assert (
-        not changed[..., :-11].any() and not changed[..., -3:].any()
-    )  # the last eight channels, then those of the photo
+    # The last normalization has eight channels; the last three of all are those of the photo.
+    assert not changed[..., :-11].any() and not changed[..., -3:].any()
     assert changed[2:, :, -11:-3].all()
     factors = fitted[2:, 0, -11:-3] / network.steering[2:, 0, -11:-3]
     torch.testing.assert_close(factors[0], factors[1])
