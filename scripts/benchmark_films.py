@@ -117,7 +117,7 @@ def time_steps(film: Path, stylized: list[Frame]) -> tuple[float, float]:
     began = time.process_time()
     count = sum(len(frame.rgb) > 0 for frame in itertools.islice(read_frames(info, ReadErrors()), len(stylized)))
     decoding = (time.process_time() - began) / count
-    pairs = ((frame, Carried(None, None, 0.0)) for frame in stylized)
+    pairs = ((frame, Carried()) for frame in stylized)
     with tempfile.TemporaryDirectory() as scratch:
         folder = WorkFolder(Path(scratch, "film.mp4"), {})
         folder.resume()

@@ -2,6 +2,7 @@
 """Measures how still stylized films hold: warping error, brightness, and what sticks to the screen.
 
     python scripts/measure_stability.py [--style wave udnie my.safetensors] [--smoothing 0 0.5 0.9]
+                                        [--coherence 0]
                                         [--photos FILE ...] [--size 320x240] [--frames 13] [--noise 2]
                                         [--follow-camera] [--films FILE ...] [--film-start 0]
                                         [--film-frames 40] [--json FILE]
@@ -10,7 +11,7 @@ docs/reference/stability.md defines the figures. Films are made of photos by mot
 --films, real ones follow, whose motion OpenCV estimates (DIS optical flow, one of the tools of development). The row
 "film itself" is what the same figures say about the unstylized film. All styles and smoothings see the same frames.
 With --follow-camera the network follows the camera, as in films: its input noise and its squares move with the scene.
-Without it, they stay on the screen.
+Without it, they stay on the screen. --coherence is that of `nst-fast stylize`, whose default is 0.6.
 """
 
 import argparse
@@ -27,13 +28,13 @@ from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.evaluation.motion import MOTIONS, Motion, film_photo
 from nst_fast.evaluation.stability import LONG_TERM, SHORT_TERM, Stability, StabilityMeter
 from nst_fast.evaluation.warping import Warp, find_trusted
-from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.films.scene_cuts import SceneCuts
 from nst_fast.films.source import open_source
 from nst_fast.media.film_opening import ReadErrors
 from nst_fast.media.film_reader import read_frames
 from nst_fast.media.pictures import read_picture
 from nst_fast.media.resizing import size_for_long_side
+from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.networks.checkpoint_header import list_shipped_checkpoints
 from nst_fast.stylize.stylizer import Stylizer
 
@@ -90,7 +91,7 @@ def measure(
 ) -> Figures:
     """Stylize one film with everything, frame by frame."""
     tests = {
-        (style, smoothing): stylizer.for_frames(smoothing)
+        (style, smoothing): stylizer.for_frames(smoothing, options.coherence)
         for style, stylizer in stylizers.items()
         for smoothing in options.smoothing
     }
@@ -152,6 +153,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--style", nargs="+", metavar="NAME|FILE", help="(default: all shipped styles)")
     parser.add_argument("--smoothing", type=float, nargs="+", default=[0.0, 0.5, 0.9])
+    parser.add_argument("--coherence", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument("--photos", type=Path, nargs="*", default=PHOTOS, help="(default: three of the examples)")
     parser.add_argument("--size", type=size_in_pixels, default=(320, 240), metavar="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=13, help="of each motion (default: %(default)s)")

@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("files", "memory", "processor"),
     ("media",),
-    ("networks", "figures"),
+    ("networks", "figures", "motion"),
     ("stylize",),
     ("films",),
     ("batch",),
@@ -40,7 +40,20 @@ HEAVY = frozenset(
 )
 # Rooms that stylize without PyTorch, and their modules that are there for PyTorch.
 STYLIZING = frozenset(
-    {"errors", "files", "memory", "processor", "media", "networks", "stylize", "films", "batch", "live", "benchmark"}
+    {
+        "errors",
+        "files",
+        "memory",
+        "processor",
+        "media",
+        "networks",
+        "motion",
+        "stylize",
+        "films",
+        "batch",
+        "live",
+        "benchmark",
+    }
 )
 FOR_TORCH = re.compile(r"/torch_\w+\.py$")
 TRAINING_PACKAGES = frozenset({"hydra", "omegaconf", "onnx", "tensorboard", "torch", "torchvision", "yaml"})

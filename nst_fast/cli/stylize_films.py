@@ -58,6 +58,7 @@ def film_settings(options: argparse.Namespace) -> FilmSettings:
     return FilmSettings(
         size=options.size,
         smoothing=options.smoothing,
+        coherence=options.coherence,
         start=options.start,
         end=options.end,
         codec=options.codec,
@@ -143,7 +144,7 @@ def _print_estimate(stylizer: Stylizer, film: BatchItem, options: argparse.Names
     encoding = None
     if film.target.suffix.lower() in WRITABLE_FILMS:
         encoding = choose_encoding(film.target.suffix, codec=options.codec, crf=options.crf, effort=options.effort)
-    estimate = estimate_film(stylizer, source, encoding, options.smoothing, workers=options.workers)
+    estimate = estimate_film(stylizer, source, encoding, film_settings(options))
     if not estimate.as_asked:
         return
     text = f"{film.source}: {info.frame_count} frames of {info.width} x {info.height} take about "

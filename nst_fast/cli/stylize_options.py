@@ -216,11 +216,19 @@ def _add_film_options(group) -> None:
     group.add_argument("--preview", type=_time, metavar="TIME", help="stylize only the frame at this time, as an image")
     group.add_argument(
         "--smoothing",
-        type=_smoothing,
+        type=_share,
         default=0.9,
         metavar="X",
-        help="temporal smoothing against flicker: how strongly a frame keeps the look of the frames before it, from 0 "
-        "(not at all) to below 1 (default: %(default)s)",
+        help="temporal smoothing against flicker: how strongly a frame keeps the brightness and contrast of the frames "
+        "before it, from 0 (not at all) to below 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--coherence",
+        type=_share,
+        default=0.6,
+        metavar="X",
+        help="temporal coherence against strokes that shimmer: how strongly a frame keeps the strokes of the frame "
+        "before it, moved along with the scene, from 0 (not at all, and faster) to below 1 (default: %(default)s)",
     )
     group.add_argument(
         "--frame-rate",
@@ -269,7 +277,7 @@ def _frame_rate(text: str) -> Fraction:
     return rate
 
 
-def _smoothing(text: str) -> float:
+def _share(text: str) -> float:
     try:
         number = float(text)
     except ValueError:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_fast.films.carried import Carried
-from nst_fast.films.pipeline import stylize_alone
+from nst_fast.films.film import FilmSettings
+from nst_fast.films.pipeline import stylize_in_turn
 from nst_fast.films.segments import write_segments
 from nst_fast.films.source import FilmSource
 from nst_fast.films.work_folder import WorkFolder
@@ -37,14 +38,14 @@ class Estimate:
 
 
 def estimate_film(
-    stylizer: Stylizer, source: FilmSource, encoding: Encoding | None, smoothing: float, *, workers: int | None = None
+    stylizer: Stylizer, source: FilmSource, encoding: Encoding | None, settings: FilmSettings
 ) -> Estimate:
     """Decode, stylize and encode the first frames; takes as long as about ten frames.
 
     Args:
         encoding: of the film that is written. None: it becomes an animation or numbered pictures, whose encoding is
             not measured.
-        workers: see `FilmSettings`.
+        settings: of the film.
     """
     with contextlib.closing(source.read(ReadErrors())) as reading:
         frames = [frame for frame, _ in zip(reading, range(1), strict=False)]
@@ -53,7 +54,7 @@ def estimate_film(
         decoding = (time.perf_counter() - began) / max(1, len(frames) - 1)
     if not frames:
         return Estimate(0.0, None)
-    network, stylized = _time_network(stylizer, frames, smoothing)
+    network, stylized = _time_network(stylizer, frames, settings)
     encoding_seconds = 0.0 if encoding is None else _time_encoding(stylized, source, encoding)
     beside = decoding + encoding_seconds
     larger = None
@@ -61,26 +62,26 @@ def estimate_film(
         look = stylizer.look
         stylizer.look = replace(look, stroke_size=LARGER_STROKES)
         try:
-            larger = _add_up(_time_network(stylizer, frames, smoothing)[0], beside, stylizer.device, workers)
+            larger = _add_up(_time_network(stylizer, frames, settings)[0], beside, stylizer.device, settings.workers)
         finally:
             stylizer.look = look
-    return Estimate(_add_up(network, beside, stylizer.device, workers), larger)
+    return Estimate(_add_up(network, beside, stylizer.device, settings.workers), larger)
 
 
-def _time_network(stylizer: Stylizer, frames: list[Frame], smoothing: float) -> tuple[float, list[Frame]]:
+def _time_network(stylizer: Stylizer, frames: list[Frame], settings: FilmSettings) -> tuple[float, list[Frame]]:
     """Seconds for a frame, and the stylized frames."""
-    frame_stylizer = stylizer.for_frames(smoothing)
-    stylized, began = [], 0.0
-    for number in range(_FRAMES):
-        frame = frames[min(number, len(frames) - 1)]
-        began = time.perf_counter()
-        stylized.append(replace(stylize_alone(frame, frame_stylizer), time=number))
-    return time.perf_counter() - began, stylized
+    given = (replace(frames[min(number, len(frames) - 1)], time=number) for number in range(_FRAMES))
+    frame_stylizer = stylizer.for_frames(settings.smoothing, settings.coherence)
+    stylized, began, ended = [], 0.0, 0.0
+    for frame in stylize_in_turn(given, frame_stylizer):
+        stylized.append(frame)
+        began, ended = ended, time.perf_counter()
+    return ended - began, stylized
 
 
 def _time_encoding(stylized: list[Frame], source: FilmSource, encoding: Encoding) -> float:
     """Seconds for a frame, without those for opening the encoder."""
-    pairs: Iterator[tuple[Frame, Carried]] = ((frame, Carried(None, None, 0.0)) for frame in stylized)
+    pairs: Iterator[tuple[Frame, Carried]] = ((frame, Carried()) for frame in stylized)
     with tempfile.TemporaryDirectory(prefix="nst-fast-") as scratch:
         folder = WorkFolder(Path(scratch, "film.mp4"), {})
         began = None

@@ -33,6 +33,7 @@ from nst_fast.media.sequences import is_sequence
 from nst_fast.stylize.stylizer import Stylizer
 
 DEFAULT_SMOOTHING = 0.9
+DEFAULT_COHERENCE = 0.6
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class FilmSettings:
 
     Attributes:
         size: long side in pixels at which the network works. None: the film's own.
-        smoothing: share of the past in the statistics, see `Stylizer.for_frames`; 0: each frame by itself.
+        smoothing: share of the past in the statistics, see `Stylizer.for_frames`; 0: of each frame by itself.
+        coherence: share of the last output, carried along the motion of the scene, see the same; 0: none.
         start, end: the part to stylize, in seconds. None: from the beginning, to the end.
         codec, crf, effort: see `choose_encoding`.
         frame_rate: of numbered pictures that become a film, in frames a second. None: 25.
@@ -51,6 +53,7 @@ class FilmSettings:
 
     size: int | None = None
     smoothing: float = DEFAULT_SMOOTHING
+    coherence: float = DEFAULT_COHERENCE
     start: Fraction | None = None
     end: Fraction | None = None
     codec: str | None = None
@@ -145,7 +148,7 @@ class _FilmJob:
         folder.resume()
         # The times of the film that is written count from the start of the part.
         base = 0 if settings.start is None else int(-(-settings.start // info.time_base))
-        job = PartsJob(self.source, folder.path, description, encoding, settings.smoothing, base)
+        job = PartsJob(self.source, folder.path, description, encoding, settings.smoothing, settings.coherence, base)
         written = self.write_parts(job) or self.write_frames(folder, encoding, base)
         stopped = self.counter.stopped
         if not written.segments:
@@ -184,7 +187,7 @@ class _FilmJob:
         times = self.source.list_times() if workers is not None else None
         if workers is None or not times:
             return None
-        parts = plan_parts(times, job.smoothing)
+        parts = plan_parts(times, settle=job.smoothing > 0 or job.coherence > 0)
         self.counter.frames_before = sum(job.open_folder(part).frames for part in parts)
         outcomes = stylize_parts(self.stylizer, job, parts, workers, self.counter.count)
         for outcome in outcomes:
@@ -247,7 +250,8 @@ class _FilmJob:
     ) -> Generator[tuple[Frame, Carried], None, None]:
         """Stylized frames later than `after`, where the last frame left `carried`; each with what it leaves itself."""
         frames = self.source.read(self.errors, after=after)
-        return stylize_ahead(frames, self.stylizer.for_frames(self.settings.smoothing), carried)
+        frame_stylizer = self.stylizer.for_frames(self.settings.smoothing, self.settings.coherence)
+        return stylize_ahead(frames, frame_stylizer, carried)
 
     def describe(self, encoding: list[Any]) -> dict[str, Any]:
         """What decides the pixels of the film: a job is resumed only if all of it is the same."""
@@ -257,6 +261,7 @@ class _FilmJob:
             "network and look": self.stylizer.fingerprint,
             "size": settings.size,
             "smoothing": settings.smoothing,
+            "coherence": settings.coherence,
             "start": str(settings.start),
             "end": str(settings.end),
             "encoding": encoding,

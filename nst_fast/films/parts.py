@@ -1,8 +1,8 @@
 """A long film in parts, which several processes stylize at the same time.
 
-With temporal smoothing a frame depends on all frames before it, so parts are not independent by themselves. Here each
-begins with statistics that settle on the frames before it: these are stylized once more and thrown away. Where the
-parts begin depends on the film alone, so the bytes are the same for any number of processes.
+With temporal smoothing and coherence a frame depends on all frames before it, so parts are not independent by
+themselves. Here each settles on the frames before it: these are stylized once more and thrown away. Where the parts
+begin depends on the film alone, so the bytes are the same for any number of processes.
 """
 
 import contextlib
@@ -57,6 +57,7 @@ class PartsJob:
     description: dict[str, Any]
     encoding: Encoding
     smoothing: float
+    coherence: float
     base: int
 
     def open_folder(self, part: Part) -> WorkFolder:
@@ -101,13 +102,13 @@ class PartOutcome:
     errors: ReadErrors
 
 
-def plan_parts(times: list[int], smoothing: float) -> list[Part]:
+def plan_parts(times: list[int], *, settle: bool) -> list[Part]:
     """Divide frames with these times, in order, into parts of 500.
 
     Args:
-        smoothing: 0 needs no frames to settle on.
+        settle: whether frames depend on those before, so that a part needs some to settle on.
     """
-    settling = _SETTLING_FRAMES if smoothing else 0
+    settling = _SETTLING_FRAMES if settle else 0
     parts = []
     for number, first in enumerate(range(0, len(times), FRAMES_PER_PART)):
         read_from, end = first - settling, first + FRAMES_PER_PART
@@ -135,8 +136,9 @@ def stylize_part(stylizer: Stylizer, job: PartsJob, part: Part, watch: Callable[
         after = read_after = folder.segments[-1].last_time + job.base
         carried = folder.read_carried()
     if part.last is None or after is None or after < part.last:
+        frame_stylizer = stylizer.for_frames(job.smoothing, job.coherence)
         reading = _read_until(job.source, errors, read_after, part.last)
-        with counter.until_stopped(stylize_ahead(reading, stylizer.for_frames(job.smoothing), carried)) as frames:
+        with counter.until_stopped(stylize_ahead(reading, frame_stylizer, carried)) as frames:
             wanted = (
                 (replace(frame, time=frame.time - job.base), left)
                 for frame, left in frames

@@ -8,16 +8,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.films.carried import Carried
 from nst_fast.films.large_strokes import enlarge_strokes
 from nst_fast.films.run_ahead import run_ahead
 from nst_fast.films.scene_cuts import SceneCuts
 from nst_fast.media.film_reader import Frame
 from nst_fast.media.yuv_image import YuvImage
+from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.stylize.engines.engine import FilmFrame
 from nst_fast.stylize.finishing import Finisher
-from nst_fast.stylize.smoothing import FrameStylizer
+from nst_fast.stylize.smoothing import FrameStylizer, Past
 
 # Frames that wait on either side of the network.
 _WAITING = 3
@@ -104,16 +104,17 @@ def stylize_ahead(
     """
     finisher = stylizer.finisher
     prepared = run_ahead(_prepare(frames, finisher), _WAITING, "read-film")
-    stylized = run_ahead(_stylize(prepared, stylizer, carried or Carried(None, None, 0.0)), _WAITING, "stylize-film")
+    stylized = run_ahead(_stylize(prepared, stylizer, carried or Carried()), _WAITING, "stylize-film")
     finished = _finish(stylized, finisher)
     return run_ahead(finished, _WAITING, "enlarge-film") if finisher.only_enlarges else finished
 
 
-def stylize_alone(frame: Frame, stylizer: FrameStylizer) -> Frame:
-    """One frame that nothing came before, with nothing done ahead: to see how long each takes."""
-    prepared = _prepare((one for one in (frame,)), stylizer.finisher)
-    ((stylized, _),) = _finish(_stylize(prepared, stylizer, Carried(None, None, 0.0)), stylizer.finisher)
-    return stylized
+def stylize_in_turn(frames: Generator[Frame, None, None], stylizer: FrameStylizer) -> Generator[Frame, None, None]:
+    """The frames of a film, with nothing done ahead: to see how long each takes."""
+    prepared = _prepare(frames, stylizer.finisher)
+    with contextlib.closing(_finish(_stylize(prepared, stylizer, Carried()), stylizer.finisher)) as stylized:
+        for frame, _ in stylized:
+            yield frame
 
 
 def _prepare(
@@ -142,15 +143,15 @@ def _stylize(
         for frame, given in prepared:
             is_cut = cuts.is_cut(given)
             origin = camera.follow(given, is_cut=is_cut)
-            left = Carried(None, cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
+            left = Carried(Past(), cuts.cells, cuts.usual, camera.position, camera.anchor_position, camera.anchor)
             waiting.append((frame, given, left))
             yield FilmFrame(given, is_cut, origin)
 
-    stylizing = stylizer.stylize_frames(take(), carried.used, finish=not stylizer.finisher.only_enlarges)
+    stylizing = stylizer.stylize_frames(take(), carried.past, finish=not stylizer.finisher.only_enlarges)
     with contextlib.closing(prepared), contextlib.closing(stylizing):
-        for stylized, used in stylizing:
+        for stylized, past in stylizing:
             frame, given, left = waiting.popleft()
-            yield _Stylized(frame, given, stylized, replace(left, used=used))
+            yield _Stylized(frame, given, stylized, replace(left, past=past))
 
 
 def _finish(

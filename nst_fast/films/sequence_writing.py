@@ -1,11 +1,11 @@
 """Stylized frames written as numbered pictures, and the note after which an interrupted job resumes."""
 
-import base64
 import json
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.files.names import name_beside
@@ -48,26 +48,35 @@ class SequenceNote:
             if note["job"] != json.loads(json.dumps(self._job)):
                 return
             frames, last_time = int(note["frames"]), int(note["last_time"])
-            carried = Carried.from_bytes(base64.b64decode(note["carried"]))
-        except (OSError, ValueError, TypeError, KeyError):  # no note, or a damaged one
+            carried = Carried.from_bytes((self._path / str(note["carried"])).read_bytes())
+        except (OSError, EOFError, BadZipFile, ValueError, TypeError, KeyError):  # no note, or a damaged one
             return
         self.frames, self.last_time, self.carried = frames, last_time, carried
 
     def add(self, frame: Frame, carried: Carried) -> None:
         """Note a frame whose picture has its name."""
+        before = self._path / _name_carried(self.frames)
         self.frames, self.last_time, self.carried = self.frames + 1, frame.time, carried
         note = {
             "job": self._job,
             "frames": self.frames,
             "last_time": self.last_time,
-            "carried": base64.b64encode(carried.to_bytes()).decode("ascii"),
+            "carried": _name_carried(self.frames),
         }
+        with replace_atomically(self._path / _name_carried(self.frames)) as temporary:
+            temporary.write_bytes(carried.to_bytes())
         with replace_atomically(self._path / "job.json") as temporary:
             temporary.write_text(json.dumps(note), encoding="utf-8")
+        before.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the hidden folder."""
         shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _name_carried(frames: int) -> str:
+    """The file that holds what a frame left, the last of so many."""
+    return f"{frames}.npz"
 
 
 def write_sequence(

@@ -1,4 +1,4 @@
-"""Temporal smoothing: films without pumping, by normalization statistics that change slowly from frame to frame."""
+"""The frames of a film, one after the other: temporal smoothing and temporal coherence."""
 
 import contextlib
 from collections import deque
@@ -9,8 +9,22 @@ import numpy as np
 
 from nst_fast.errors import SettingError
 from nst_fast.networks.input_noise import PERIOD
-from nst_fast.stylize.engines.engine import Engine, FilmFrame, StylizedFrame, stylize_next_frame
+from nst_fast.stylize.coherence import CoherenceFilter, ShownFrame
+from nst_fast.stylize.engines.engine import Engine, FilmFrame, stylize_next_frame
 from nst_fast.stylize.finishing import Finisher, FrameMemory
+
+
+class Past(NamedTuple):
+    """What a frame of a film leaves for the next one.
+
+    Attributes:
+        used: the statistics that it used: float32, (1, 2, total channels), and more for a look that smooths colors or
+            masks. None: nothing is smoothed.
+        shown: see `CoherenceFilter`.
+    """
+
+    used: np.ndarray | None = None
+    shown: ShownFrame | None = None
 
 
 class FrameStylizer:
@@ -22,7 +36,8 @@ class FrameStylizer:
         used = smoothing * used for the last frame + (1 - smoothing) * measured on this frame
 
     which follows a change with a time constant of 1 / (1 - smoothing) frames. The statistics of colors that a look
-    matches are smoothed in the same way.
+    matches are smoothed in the same way. What the network gives is then blended with the output for the last frame, see
+    `CoherenceFilter`.
 
     Frames may have an origin: where the camera looks, down and right in pixels of the frame. The input noise then lies
     in the scene and not on the screen, and so do the strokes that follow it. So does the grid of squares into which the
@@ -32,6 +47,7 @@ class FrameStylizer:
     Args:
         engine: runs the network.
         smoothing: 0 (statistics of each frame by itself) to below 1.
+        coherence: blends what the network gives.
         current_finisher: gives what does the look of the next frame; the look may change from frame to frame.
         stride: of the network, the side of its squares in pixels.
 
@@ -46,6 +62,7 @@ class FrameStylizer:
         self,
         engine: Engine,
         smoothing: float,
+        coherence: CoherenceFilter,
         current_finisher: Callable[[], Finisher],
         *,
         stride: int,
@@ -54,6 +71,7 @@ class FrameStylizer:
             raise SettingError(f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9")
         self.smoothing = smoothing
         self._engine = engine
+        self._coherence = coherence
         self._stride = stride
         self._current_finisher = current_finisher
         self._used: np.ndarray | None = None
@@ -78,50 +96,54 @@ class FrameStylizer:
         small = finisher.shrink(frame)
         placed = _place(FilmFrame(small, False, _scale_origin(origin, frame, small)), self._stride)
         stylized, self._used = stylize_next_frame(self._engine, placed.frame, self._used, self.smoothing)
-        stylized = placed.crop(stylized)
+        stylized = self._coherence.blend(small, placed.crop(stylized))
         if finisher.changes_nothing:
             return stylized
         return finisher.finish(frame, small, stylized, self._memory, self.smoothing)
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None, *, finish: bool = True
-    ) -> Generator[StylizedFrame, None, None]:
+        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True
+    ) -> Generator[tuple[np.ndarray, Past], None, None]:
         """Stylize a whole film, with the results of `stylize_pixels` frame by frame, or faster.
 
         Args:
             frames: of one size, with origins of any whole numbers; a cut is a `reset` before the frame. A few more of
                 them may be taken than have been given back.
-            used: the statistics that came with the frame before the first one. With them a film that is continued is
-                the one that was never interrupted. None: the film begins here.
+            past: what came with the frame before the first one. With it a film that is continued is the one that was
+                never interrupted. None: the film begins here.
             finish: False: give what the network makes of the frames as they are, whatever the look asks for beside it.
 
         Yields:
-            Each frame, and the statistics that it used: float32, (1, 2, total channels), and more for a look that
-            smooths colors or masks; None if `smoothing` is 0.
+            Each frame, and what it leaves for the next one.
         """
         finisher = self._current_finisher()
         if finisher.changes_nothing or not finish:
-            return self._stylize_placed(frames, used)
-        return self._stylize_and_finish(frames, used, finisher)
+            return self._stylize_placed(frames, past or Past())
+        return self._stylize_and_finish(frames, past or Past(), finisher)
 
     def _stylize_placed(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None
-    ) -> Generator[StylizedFrame, None, None]:
-        """What the network makes of frames of its own size."""
-        under_way: deque[_Placed] = deque()
+        self, frames: Iterable[FilmFrame], past: Past
+    ) -> Generator[tuple[np.ndarray, Past], None, None]:
+        """What the network makes of frames of its own size, blended."""
+        under_way: deque[tuple[FilmFrame, _Placed]] = deque()
+        self._coherence.shown = past.shown
 
         def place() -> Iterator[FilmFrame]:
             for frame in frames:
-                under_way.append(_place(frame, self._stride))
-                yield under_way[-1].frame
+                under_way.append((frame, _place(frame, self._stride)))
+                yield under_way[-1][1].frame
 
-        with contextlib.closing(self._engine.stylize_frames(place(), self.smoothing, used)) as all_stylized:
-            for stylized, used_now in all_stylized:
-                yield under_way.popleft().crop(stylized), used_now
+        with contextlib.closing(self._engine.stylize_frames(place(), self.smoothing, past.used)) as all_stylized:
+            for stylized, used in all_stylized:
+                frame, placed = under_way.popleft()
+                if frame.is_cut:
+                    self._coherence.shown = None
+                blended = self._coherence.blend(frame.pixels, placed.crop(stylized))
+                yield blended, Past(used, self._coherence.shown)
 
     def _stylize_and_finish(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None, finisher: Finisher
-    ) -> Generator[StylizedFrame, None, None]:
+        self, frames: Iterable[FilmFrame], past: Past, finisher: Finisher
+    ) -> Generator[tuple[np.ndarray, Past], None, None]:
         under_way: deque[tuple[np.ndarray, np.ndarray, bool]] = deque()
 
         def shrink() -> Iterator[FilmFrame]:
@@ -130,18 +152,19 @@ class FrameStylizer:
                 under_way.append((photo, small, is_cut))
                 yield FilmFrame(small, is_cut, _scale_origin(origin, photo, small))
 
-        memory, used = FrameMemory.take_from(used, colors=finisher.matches_colors, mask=finisher.finds_people)
-        with contextlib.closing(self._stylize_placed(shrink(), used)) as all_stylized:
-            for stylized, used_now in all_stylized:
+        memory, used = FrameMemory.take_from(past.used, colors=finisher.matches_colors, mask=finisher.finds_people)
+        with contextlib.closing(self._stylize_placed(shrink(), Past(used, past.shown))) as all_stylized:
+            for stylized, left in all_stylized:
                 photo, small, is_cut = under_way.popleft()
                 memory = FrameMemory() if is_cut else memory
                 finished = finisher.finish(photo, small, stylized, memory, self.smoothing)
-                yield finished, memory.add_to(used_now)
+                yield finished, Past(memory.add_to(left.used), left.shown)
 
     def reset(self) -> None:
         """Forget the frames so far, as at a scene cut: the next one is normalized by its own statistics alone."""
         self._used = None
         self._memory = FrameMemory()
+        self._coherence.shown = None
 
 
 class _Placed(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 from nst_fast.stylize.engines.engine import FilmFrame
 from nst_fast.stylize.finishing import Finisher
 from nst_fast.stylize.look import Look
+from nst_fast.stylize.smoothing import Past
 
 av = pytest.importorskip("av")
 Interpolation = av.video.reformatter.Interpolation
@@ -30,20 +31,21 @@ class Untouched:
         self.resets: list[int] = []
         self.origins: list[tuple[int, int] | None] = []
         self.smoothing: float | None = None
+        self.coherence: float | None = None
         self.finisher = Finisher(Look(), None)
 
-    def for_frames(self, smoothing: float) -> "Untouched":
-        self.smoothing = smoothing
+    def for_frames(self, smoothing: float, coherence: float) -> "Untouched":
+        self.smoothing, self.coherence = smoothing, coherence
         return self
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], used: np.ndarray | None = None, *, finish: bool = True
-    ) -> Generator[tuple[np.ndarray, np.ndarray | None], None, None]:
+        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True
+    ) -> Generator[tuple[np.ndarray, Past], None, None]:
         for rgb, is_cut, origin in frames:
             if is_cut:
                 self.resets.append(len(self.shapes))
             self.origins.append(origin)
-            yield self.stylize_pixels(rgb), None
+            yield self.stylize_pixels(rgb), Past()
 
     def stylize_pixels(self, rgb: np.ndarray) -> np.ndarray:
         self.shapes.append(rgb.shape)

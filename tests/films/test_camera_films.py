@@ -29,10 +29,10 @@ def pan(frames: int) -> list[np.ndarray]:
     return list(film_photo(PHOTO, Motion("pan", shift=(1, 2)), height=96, width=128, frames=frames, noise=2))
 
 
-def stylize(stylizer, frames: list[np.ndarray], smoothing: float = 0.9, carried=None):
+def stylize(stylizer, frames: list[np.ndarray], smoothing: float = 0.9, carried=None, coherence: float = 0.0):
     """All frames through the pipeline of films, and what each leaves."""
     given = (Frame(rgb, number, 1) for number, rgb in enumerate(frames))
-    with contextlib.closing(stylize_ahead(given, stylizer.for_frames(smoothing), carried)) as stylized:
+    with contextlib.closing(stylize_ahead(given, stylizer.for_frames(smoothing, coherence), carried)) as stylized:
         pairs = list(stylized)
     return [frame.rgb for frame, _ in pairs], [left for _, left in pairs]
 
@@ -77,15 +77,15 @@ def test_strokes_do_not_shimmer_with_the_grid():
     assert change(followed) < 0.4 * change(fixed)
 
 
-@pytest.mark.parametrize("smoothing", [0.9, 0.0])
-def test_a_film_that_is_continued_is_the_whole(noisy, smoothing):
+@pytest.mark.parametrize(("smoothing", "coherence"), [(0.9, 0.6), (0.9, 0.0), (0.0, 0.6), (0.0, 0.0)])
+def test_a_film_that_is_continued_is_the_whole(noisy, smoothing, coherence):
     """After any frame, what it left, through a file, continues the film bit for bit."""
     frames = pan(14)
-    whole, left = stylize(noisy, frames, smoothing)
+    whole, left = stylize(noisy, frames, smoothing, coherence=coherence)
     assert left[-1].position != left[-1].anchor_position != (0.0, 0.0), "the anchor was replaced on the way"
     for number in (0, 6, 12):
         carried = Carried.from_bytes(left[number].to_bytes())
-        continued, _ = stylize(noisy, frames[number + 1 :], smoothing, carried)
+        continued, _ = stylize(noisy, frames[number + 1 :], smoothing, carried, coherence)
         assert all(np.array_equal(*pair) for pair in zip(continued, whole[number + 1 :], strict=True))
 
 

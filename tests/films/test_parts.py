@@ -49,13 +49,13 @@ def stylize(stylizer, source, target: str, watch=None, **settings):
 def test_parts_hold_each_frame_once():
     """45 frames in parts of 20: where each is read from, begins and ends; without smoothing nothing settles."""
     times = [10 * number + 3 for number in range(45)]
-    assert plan_parts(times, 0.9) == [
+    assert plan_parts(times, settle=True) == [
         Part(0, None, None, 193),
         Part(1, 143, 193, 393),
         Part(2, 343, 393, None),
     ]
-    assert plan_parts(times, 0.0)[1] == Part(1, 193, 193, 393)
-    assert plan_parts(times[:20], 0.9) == [Part(0, None, None, None)]
+    assert plan_parts(times, settle=False)[1] == Part(1, 193, 193, 393)
+    assert plan_parts(times[:20], settle=True) == [Part(0, None, None, None)]
 
 
 def test_frame_times_are_told_without_decoding(make_film, read_film):
@@ -156,9 +156,9 @@ def test_what_goes_wrong_in_a_worker_is_told(make_film, stylizer, monkeypatch):
     )
     plan = film_parts.plan_parts
 
-    def plan_and_remove(times: list[int], smoothing: float) -> list[Part]:
+    def plan_and_remove(times: list[int], *, settle: bool) -> list[Part]:
         os.remove("a.mp4")
-        return plan(times, smoothing)
+        return plan(times, settle=settle)
 
     monkeypatch.setattr("nst_fast.films.film.plan_parts", plan_and_remove)
     with pytest.raises(ImageError, match=r"^a\.mp4 does not exist; check the path$"):

@@ -21,7 +21,9 @@ from nst_fast.films.work_folder import WorkFolder, remove_finished
 from nst_fast.media.animation_writing import write_animation
 from nst_fast.media.animations import probe_animation
 from nst_fast.media.pictures import Picture
+from nst_fast.stylize.coherence import ShownFrame
 from nst_fast.stylize.engines.choice import list_engines
+from nst_fast.stylize.smoothing import Past
 from nst_fast.stylize.stylizer import Stylizer
 
 av = pytest.importorskip("av")
@@ -114,12 +116,15 @@ def test_what_a_frame_leaves_is_kept_bit_for_bit():
     used, cells = numbers.normal(size=(1, 2, 5)).astype(np.float32), numbers.random((4, 6, 3), np.float32)
     anchor = numbers.integers(0, 256, (9, 16), dtype=np.uint8)
     camera = {"position": (1 / 3, -7.25), "anchor_position": (0.1, 1e4), "anchor": anchor}
-    for carried in (Carried(used, cells, 1 / 3, **camera), Carried(None, cells, 0.0), Carried(None, None, 0.0)):
+    shown = ShownFrame(anchor, numbers.integers(0, 256, (18, 32, 3), dtype=np.uint8))
+    all_ = Carried(Past(used, shown), cells, 1 / 3, **camera)
+    for carried in (all_, Carried(Past(shown=shown), cells), Carried(Past(used)), Carried()):
         again = Carried.from_bytes(carried.to_bytes())
         for name in ("usual", "position", "anchor_position"):
             assert getattr(again, name) == getattr(carried, name)
-        for name in ("used", "cells", "anchor"):
-            one, other = getattr(again, name), getattr(carried, name)
+        assert (again.past.shown is None) == (carried.past.shown is None)
+        pairs = [(again.past.used, carried.past.used), (again.cells, carried.cells), (again.anchor, carried.anchor)]
+        for one, other in [*pairs, *zip(again.past.shown or (), carried.past.shown or (), strict=True)]:
             assert (one is None) == (other is None)
             assert one is None or (np.array_equal(one, other) and one.dtype == other.dtype)
 

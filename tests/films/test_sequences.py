@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.films.film import FilmSettings, stylize_film, stylize_one_frame
 from nst_fast.films.source import open_source
 from nst_fast.media.pictures import Picture, read_picture, write_picture
+from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.networks.checkpoint import CheckpointInfo
 from nst_fast.networks.torch_network import build_network, checkpoint_from_network
 from nst_fast.stylize.stylizer import Stylizer
@@ -106,12 +106,13 @@ def test_a_changed_job_starts_from_the_beginning(untouched, change):
     assert (read_all("art")["0002.png"] == 9).all() == (change == "source")
 
 
-def test_a_damaged_note_starts_from_the_beginning(untouched):
-    """A note that a disk has broken costs time only."""
+@pytest.mark.parametrize("name", ["job.json", "5.npz"])
+def test_a_damaged_note_starts_from_the_beginning(untouched, name):
+    """A note that a disk has broken, or what the last frame left, costs time only."""
     source = write_frames(FRAMES)
     stylize(untouched, source, "art/%04d.png", stop_after(5))
-    (note,) = Path("art").glob(".*/job.json")
-    note.write_text(note.read_text()[:-9])
+    (note,) = Path("art").glob(f".*/{name}")
+    note.write_bytes(note.read_bytes()[:-9])
     assert stylize(untouched, source, "art/%04d.png").frames == 8
 
 

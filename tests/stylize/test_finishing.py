@@ -138,16 +138,17 @@ def test_colors_of_films_change_slowly(torch_stylizer, portrait):
     assert abs(reset - alone) < 1
 
 
+@pytest.mark.parametrize("coherence", [0.0, 0.6])
 @pytest.mark.parametrize("look", ["keep_color=match", "region=person", "keep_color=luminance&region=background"])
-def test_a_film_continues_as_it_was(torch_stylizer, portrait, look):
+def test_a_film_continues_as_it_was(torch_stylizer, portrait, look, coherence):
     """What comes with a frame is enough to continue behind it as if nothing had happened."""
     frames = [FilmFrame((portrait * share).astype(np.uint8), False) for share in (1, 0.9, 0.8, 0.7, 0.6, 0.5)]
     torch_stylizer.look = Look.parse(look)
-    whole = list(torch_stylizer.for_frames(0.8).stylize_frames(frames))
-    continued = list(torch_stylizer.for_frames(0.8).stylize_frames(frames[3:], whole[2][1]))
+    whole = list(torch_stylizer.for_frames(0.8, coherence).stylize_frames(frames))
+    continued = list(torch_stylizer.for_frames(0.8, coherence).stylize_frames(frames[3:], whole[2][1]))
     torch_stylizer.look = Look()
-    for (one, used), (other, used_again) in zip(whole[3:], continued, strict=True):
-        assert np.array_equal(one, other) and np.array_equal(used, used_again)
+    for (one, left), (other, left_again) in zip(whole[3:], continued, strict=True):
+        assert np.array_equal(one, other) and np.array_equal(left.used, left_again.used)
 
 
 def test_the_memory_is_kept_whole():

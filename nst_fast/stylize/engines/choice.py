@@ -11,7 +11,7 @@ from nst_fast.memory import has_address_space
 from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.processor import has_fast_bfloat16
 from nst_fast.stylize.engines.engine import Engine
-from nst_fast.stylize.engines.graph_engine import GraphEngine
+from nst_fast.stylize.engines.graph_engine import GraphEngine, RunGraph
 from nst_fast.stylize.engines.onnxruntime_engine import list_provided_devices, open_with_onnxruntime
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -104,6 +104,21 @@ def why_not(engine: str, device: str, precision: str) -> str:
     if precision not in precisions:
         return f"has no {precision}; it has {', '.join(precisions)}; choose another precision, or the engine torch"
     return ""
+
+
+def open_beside(graph: bytes, engine: str, threads: int | None) -> RunGraph:
+    """What runs an ONNX graph other than the network's in float32 on the processor, where an engine runs the network.
+
+    Args:
+        graph: the bytes of an ONNX file, of fixed size.
+        engine: as `choose_engine` gave it. PyTorch runs no graphs: ONNX Runtime stands in.
+        threads: None: one for each core.
+    """
+    if engine == "openvino":
+        from nst_fast.stylize.engines.openvino_engine import open_with_openvino
+
+        return open_with_openvino(graph, precision="fp32", threads=threads)
+    return open_with_onnxruntime(graph, device="cpu", threads=threads)
 
 
 def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> Engine:

@@ -15,7 +15,7 @@ _KEPT_SIZES = 4
 
 
 def open_with_openvino(graph: bytes, *, precision: str, threads: int | None) -> RunGraph:
-    """A compiled model for the bytes of an ONNX file.
+    """A compiled model for the bytes of an ONNX file, of one size or, if that is free, of any size of its `images`.
 
     Args:
         precision: fp32 or bf16. By itself OpenVINO chooses bf16 on processors that have it, and differs by 12 levels.
@@ -25,7 +25,11 @@ def open_with_openvino(graph: bytes, *, precision: str, threads: int | None) -> 
     hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision], "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = str(threads)
-    return _Compiler(core, core.read_model(graph), hints).run
+    model = core.read_model(graph)
+    if model.is_dynamic():
+        return _Compiler(core, model, hints).run
+    request = core.compile_model(model, "CPU", hints).create_infer_request()
+    return lambda inputs: _run(request, inputs)
 
 
 @functools.cache
@@ -38,6 +42,12 @@ def _find_core() -> "openvino.Core":
     import openvino
 
     return openvino.Core()
+
+
+def _run(request: "openvino.InferRequest", inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    results = request.infer(inputs, share_inputs=True, share_outputs=True)
+    # The arrays belong to the request, which writes over them next time.
+    return [np.array(array) for array in results.to_tuple()]
 
 
 class _Compiler:
@@ -56,10 +66,7 @@ class _Compiler:
         self._by_shape: OrderedDict[tuple[int, ...], openvino.InferRequest] = OrderedDict()
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        request = self._request_for(inputs["images"].shape)
-        results = request.infer(inputs, share_inputs=True, share_outputs=True)
-        # The arrays belong to the request, which writes over them next time.
-        return [np.array(array) for array in results.to_tuple()]
+        return _run(self._request_for(inputs["images"].shape), inputs)
 
     def _request_for(self, shape: tuple[int, ...]) -> "openvino.InferRequest":
         if shape in self._by_shape:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nst_fast.evaluation.motion import Motion, film_photo
-from nst_fast.films.camera_motion import CameraMotion
 from nst_fast.media.pictures import read_picture
+from nst_fast.motion.camera_motion import CameraMotion
 
 RANDOM = np.random.default_rng(0)
 

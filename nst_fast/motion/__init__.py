@@ -1,0 +1,1 @@
+"""How what a camera sees moves from one frame to another."""
