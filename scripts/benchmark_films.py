@@ -2,14 +2,15 @@
 """Measures films from one H.264 file to another, at several sizes, beside the network alone and what bounds both.
 
     python scripts/benchmark_films.py [--style wave] [--size 640x360 1280x720 1920x1080 3840x2160] [--engine auto]
-                                      [--precision fp32 bf16] [--stroke-size 1 3] [--threads N] [--turns 3]
+                                      [--precision fp32 bf16] [--stroke-size 1 3] [--coherence 0 0.6]
+                                      [--threads N] [--turns 3]
 
-The films are generated: a moving pattern with noise, at 30 frames a second. For each size, precision and stroke size,
-in turns, it prints frames a second from file to file and of the network alone (with smoothed statistics, as for films),
-as medians, and their ratio. Core ms are milliseconds of processor time for a frame, over all cores; other programs slow
-down everything, but hardly change these. Decoding and encoding are measured alone too, with the conversion to RGB and
-back that films need at stroke size 1. The yardstick is the textbook
-network, which the common PyTorch example runs (see benchmark_reference.py): a frame of 640x360, in the same run.
+The films are generated: a moving pattern with noise, at 30 frames a second. For each size, precision, stroke size and
+coherence, in turns, it prints frames a second from file to file and of the network alone (with smoothed statistics, as
+for films), as medians, and their ratio. Core ms are milliseconds of processor time for a frame, over all cores; other
+programs slow down everything, but hardly change these. Decoding and encoding are measured alone too, with the
+conversion to RGB and back that films need at stroke size 1. The yardstick is the textbook network, which the common
+PyTorch example runs (see benchmark_reference.py): a frame of 640x360, in the same run.
 
 The last table is the roofline: operations and bytes of the network for each frame, what one core can do of both at most
 (a large matrix product, a large copy), and the share of that which the network alone reaches. Bytes count each
@@ -32,7 +33,7 @@ import numpy as np
 from nst_fast.benchmark import describe_computer
 from nst_fast.cli.numbers import size_in_pixels
 from nst_fast.films.carried import Carried
-from nst_fast.films.film import DEFAULT_SMOOTHING, stylize_film
+from nst_fast.films.film import DEFAULT_COHERENCE, DEFAULT_SMOOTHING, FilmSettings, stylize_film
 from nst_fast.films.pipeline import FilmProgress
 from nst_fast.films.segments import write_segments
 from nst_fast.films.source import probe_source
@@ -51,12 +52,13 @@ WARM_UP_FRAMES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Medians of one size, precision and stroke size: frames a second, and milliseconds of processor time a frame."""
+    """Medians of one way to stylize a film: frames a second, and milliseconds of processor time a frame."""
 
     width: int
     height: int
     precision: str
     stroke_size: float
+    coherence: float
     engine: str
     file_to_file: float
     network_alone: float
@@ -89,7 +91,7 @@ def read_clocks() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def time_film(stylizer: Stylizer, film: Path, target: Path) -> np.ndarray:
+def time_film(stylizer: Stylizer, film: Path, target: Path, coherence: float) -> np.ndarray:
     """Seconds a frame by both clocks, from the first stylized frame to the finished file."""
     began: list[np.ndarray] = []
 
@@ -97,7 +99,7 @@ def time_film(stylizer: Stylizer, film: Path, target: Path) -> np.ndarray:
         began[:] = began or [read_clocks()]
         return True
 
-    frames = stylize_film(stylizer, film, target, watch=watch).frames
+    frames = stylize_film(stylizer, film, target, FilmSettings(coherence=coherence), watch=watch).frames
     return (read_clocks() - began[0]) / (frames - 1)
 
 
@@ -150,10 +152,12 @@ def measure_size(
     yardstick: Callable[[], np.ndarray],
     options: argparse.Namespace,
 ) -> tuple[list[Row], list[np.ndarray]]:
-    """All precisions and stroke sizes at one size, in turns; and the yardstick between the turns, in seconds."""
+    """All ways to stylize a film of one size, in turns; and the yardstick between the turns, in seconds."""
     width, height = size
     yardsticks: list[np.ndarray] = []
-    runs: dict[tuple[str, float], list[np.ndarray]] = {key: [] for key in stylizers}
+    runs: dict[tuple[str, float, float], list[np.ndarray]] = {
+        (*key, coherence): [] for key in stylizers for coherence in options.coherence
+    }
     with tempfile.TemporaryDirectory() as scratch:
         film, target = Path(scratch, "film.mp4"), Path(scratch, "stylized.mp4")
         # As many frames as a film of 640x360 that makes 30 a second has in this time, and fewer of larger ones.
@@ -162,8 +166,9 @@ def measure_size(
         frames = list(itertools.islice(read_frames(probe_source(film), ReadErrors()), min(count, 30)))
         steps: list[tuple[float, float]] = []
         for turn in range(options.turns + 1):
-            for key, stylizer in stylizers.items():
-                pair = np.stack([time_film(stylizer, film, target), time_network(stylizer, frames)])
+            for key in runs:
+                stylizer = stylizers[key[:2]]
+                pair = np.stack([time_film(stylizer, film, target, key[2]), time_network(stylizer, frames)])
                 if turn:  # the first is for warming up
                     runs[key].append(pair)
             if turn:
@@ -173,13 +178,13 @@ def measure_size(
                 steps.append(time_steps(film, stylized))
     decoding, encoding = (statistics.median(values) for values in zip(*steps, strict=True))
     rows = []
-    for (precision, stroke_size), pairs in runs.items():
+    for (precision, stroke_size, coherence), pairs in runs.items():
         (film_wall, film_core), (network_wall, network_core) = np.median(pairs, axis=0).tolist()
         share = statistics.median(float(pair[1, 0] / pair[0, 0]) for pair in pairs)
         speeds = 1 / film_wall, 1 / network_wall, share
         work = 1e3 * film_core, 1e3 * network_core, decoding, encoding
         engine = stylizers[precision, stroke_size].engine
-        rows.append(Row(width, height, precision, stroke_size, engine, *speeds, *work))
+        rows.append(Row(width, height, precision, stroke_size, coherence, engine, *speeds, *work))
     return rows, yardsticks
 
 
@@ -232,15 +237,17 @@ def measure_processor() -> tuple[float, float]:
 
 def format_rows(rows: list[Row], yardstick: tuple[float, float]) -> str:
     lines = [
-        f"{'':>44} {'frames/s: file':>14} {'network':>8} {'':>6} {'core ms: film':>13} {'network':>8} "
+        f"{'':>54} {'frames/s: file':>14} {'network':>8} {'':>6} {'core ms: film':>13} {'network':>8} "
         f"{'decoding':>9} {'encoding':>9}",
-        f"{'size':>10} {'precision':>9} {'stroke size':>11} {'engine':>11} {'to file':>14} {'alone':>8} {'share':>6}",
+        f"{'size':>10} {'precision':>9} {'stroke size':>11} {'coherence':>9} {'engine':>11} {'to file':>14} "
+        f"{'alone':>8} {'share':>6}",
     ]
     for row in rows:
         lines.append(
-            f"{f'{row.width}x{row.height}':>10} {row.precision:>9} {row.stroke_size:>11g} {row.engine:>11} "
-            f"{row.file_to_file:>14.1f} {row.network_alone:>8.1f} {row.share:>6.0%} {row.film_core_ms:>13.1f} "
-            f"{row.network_core_ms:>8.1f} {row.decoding_core_ms:>9.1f} {row.encoding_core_ms:>9.1f}"
+            f"{f'{row.width}x{row.height}':>10} {row.precision:>9} {row.stroke_size:>11g} {row.coherence:>9g} "
+            f"{row.engine:>11} {row.file_to_file:>14.1f} {row.network_alone:>8.1f} {row.share:>6.0%} "
+            f"{row.film_core_ms:>13.1f} {row.network_core_ms:>8.1f} {row.decoding_core_ms:>9.1f} "
+            f"{row.encoding_core_ms:>9.1f}"
         )
     lines.append(
         f"medians; the textbook network takes {yardstick[0]:.0f} ms, {yardstick[1]:.0f} core ms, for a frame of 640x360"
@@ -256,15 +263,15 @@ def format_roofline(rows: list[Row], network: NetworkDescription, processor: tup
         f"{'size':>10} {'operations 1e9':>15} {'MB':>8} {'operations ms':>14} {'bytes ms':>9} {'network core ms':>16} "
         f"{'of the limit':>13}",
     ]
-    for row in rows:
-        if row.precision == "fp32" and row.stroke_size == 1:
-            pixels = row.width * row.height
-            limits = [1e3 * pixels * each / most for each, most in zip((operations, bytes_), processor, strict=True)]
-            lines.append(
-                f"{f'{row.width}x{row.height}':>10} {operations * pixels / 1e9:>15.1f} {bytes_ * pixels / 1e6:>8.0f} "
-                f"{limits[0]:>14.1f} {limits[1]:>9.1f} {row.network_core_ms:>16.1f} "
-                f"{max(limits) / row.network_core_ms:>13.0%}"
-            )
+    whole = {(row.width, row.height): row for row in rows if row.precision == "fp32" and row.stroke_size == 1}
+    for (width, height), row in whole.items():
+        pixels = width * height
+        limits = [1e3 * pixels * each / most for each, most in zip((operations, bytes_), processor, strict=True)]
+        lines.append(
+            f"{f'{width}x{height}':>10} {operations * pixels / 1e9:>15.1f} {bytes_ * pixels / 1e6:>8.0f} "
+            f"{limits[0]:>14.1f} {limits[1]:>9.1f} {row.network_core_ms:>16.1f} "
+            f"{max(limits) / row.network_core_ms:>13.0%}"
+        )
     return "\n".join(lines)
 
 
@@ -274,6 +281,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", nargs="+", default=["fp32"], metavar="TYPE")
     parser.add_argument("--stroke-size", type=float, nargs="+", default=[1.0], metavar="X")
+    parser.add_argument("--coherence", type=float, nargs="+", default=[DEFAULT_COHERENCE], metavar="X")
     parser.add_argument("--threads", type=int, help="of the network (default: one for each core)")
     parser.add_argument("--size", type=size_in_pixels, nargs="+", default=SIZES, metavar="WIDTHxHEIGHT")
     parser.add_argument("--seconds", type=float, default=5, help="of film at 640x360 (default: %(default)s)")

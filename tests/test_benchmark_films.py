@@ -1,5 +1,6 @@
 """scripts/benchmark_films.py: what it counts, and a run on tiny films."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -34,20 +35,25 @@ def test_bytes_are_those_of_inputs_and_results():
 
 
 def test_a_run_on_tiny_films(folder_with_style, monkeypatch, capsys):
-    """One row for each size, precision and stroke size, a roofline, and the same figures as JSON."""
+    """One row for each size, precision, stroke size and coherence, a roofline, and the same figures as JSON."""
     pytest.importorskip("av")
     monkeypatch.setattr(benchmark, "build_yardstick", lambda: lambda: np.array([0.5, 0.8]))
     monkeypatch.setattr(benchmark, "measure_processor", lambda: (1e11, 1e10))
     arguments = ["--style", "x.safetensors", "--engine", "onnxruntime", "--size", "64x48", "48x64", "--seconds", "0.02"]
     monkeypatch.setattr(
-        "sys.argv", ["x", *arguments, "--stroke-size", "1", "2", "--turns", "1", "--json", "speed.json"]
+        "sys.argv",
+        ["x", *arguments, "--stroke-size", "1", "2", "--coherence", "0", "0.6", "--turns", "1", "--json", "speed.json"],
     )
     benchmark.main()
     output = capsys.readouterr().out
     result = json.loads(Path("speed.json").read_text())
     assert json.loads(output.splitlines()[-1]) == result
-    rows = [(row["width"], row["height"], row["stroke_size"]) for row in result["rows"]]
-    assert rows == [(64, 48, 1.0), (64, 48, 2.0), (48, 64, 1.0), (48, 64, 2.0)]
+    rows = [(row["width"], row["height"], row["stroke_size"], row["coherence"]) for row in result["rows"]]
+    assert rows == list(
+        itertools.chain(
+            *([(*size, 1, 0), (*size, 1, 0.6), (*size, 2, 0), (*size, 2, 0.6)] for size in ((64, 48), (48, 64)))
+        )
+    )
     for row in result["rows"]:
         assert row["engine"] == "onnxruntime"
         assert min(row["file_to_file"], row["network_alone"], row["film_core_ms"], row["encoding_core_ms"]) > 0
