@@ -10,13 +10,13 @@ import numpy as np
 
 from nst_fast.films.carried import Carried
 from nst_fast.films.large_strokes import enlarge_strokes
-from nst_fast.films.run_ahead import run_ahead
 from nst_fast.films.scene_cuts import SceneCuts
 from nst_fast.media.film_reader import Frame
 from nst_fast.media.yuv_image import YuvImage
 from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.stylize.engines.engine import FilmFrame
 from nst_fast.stylize.finishing import Finisher
+from nst_fast.stylize.run_ahead import run_ahead
 from nst_fast.stylize.smoothing import FrameStylizer, Past
 
 # Frames that wait on either side of the network.

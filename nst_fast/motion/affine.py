@@ -9,6 +9,8 @@ from nst_fast.motion.shifts import find_shift, find_spectrum, fits
 # Copies of half and a quarter of the size, the smallest first: what is found there is a start for the larger one.
 _HALVINGS = 2
 _STEPS = 4
+# In pixels of the copy, at an edge of the picture.
+_SMALL_STEP = 0.03
 # Levels of 255. Larger differences count less and less: they are things that move by themselves. With much less, edges
 # do not count from which the motion could be told best.
 _USUAL_DIFFERENCE = 16.0
@@ -88,7 +90,10 @@ def _improve(motion: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndar
         weights = (inside / (1 + (changes / usual) ** 2) ** 2).ravel()
         weighted = slopes * weights[:, None]
         normal = weighted.T @ slopes + _DAMPING * height * width * np.eye(6, dtype=np.float32)
-        motion = motion - np.linalg.solve(normal, weighted.T @ changes.ravel()).reshape(2, 3) / width
+        step = np.linalg.solve(normal, weighted.T @ changes.ravel()).reshape(2, 3)
+        motion = motion - step / width
+        if np.abs(step).max() < _SMALL_STEP:
+            break
     return motion if bool(np.isfinite(motion).all()) else None
 
 

@@ -44,6 +44,7 @@ class CoherenceFilter:
         open_graph: from the bytes of an ONNX file to what runs it.
 
     Attributes:
+        blends: whether `coherence` is more than 0.
         shown: the last frame; may be set, to continue a film. None: there is none, or it was too small to be compared.
 
     Raises:
@@ -53,6 +54,7 @@ class CoherenceFilter:
     def __init__(self, coherence: float, open_graph: Callable[[bytes], RunGraph]) -> None:
         if not 0 <= coherence < 1:
             raise SettingError(f"coherence is {coherence}; it must be at least 0 and below 1, such as 0.6")
+        self.blends = coherence > 0
         self.shown: ShownFrame | None = None
         self._coherence = np.array(coherence, np.float32)
         self._open_graph = open_graph
@@ -65,7 +67,7 @@ class CoherenceFilter:
         Args:
             photo, stylized: what the network got and what it gave, (H, W, 3), uint8.
         """
-        if self._coherence == 0 or min(photo.shape[:2]) < _LEAST_SIDE:
+        if not self.blends or min(photo.shape[:2]) < _LEAST_SIDE:
             self.shown = None
             return stylized
         compared, step = shrink(photo, _COMPARED_SIDE)

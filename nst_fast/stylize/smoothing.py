@@ -12,6 +12,7 @@ from nst_fast.networks.input_noise import PERIOD
 from nst_fast.stylize.coherence import CoherenceFilter, ShownFrame
 from nst_fast.stylize.engines.engine import Engine, FilmFrame, stylize_next_frame
 from nst_fast.stylize.finishing import Finisher, FrameMemory
+from nst_fast.stylize.run_ahead import run_ahead
 
 
 class Past(NamedTuple):
@@ -125,21 +126,32 @@ class FrameStylizer:
         self, frames: Iterable[FilmFrame], past: Past
     ) -> Generator[tuple[np.ndarray, Past], None, None]:
         """What the network makes of frames of its own size, blended."""
+        coherence = self._coherence
+        coherence.shown = past.shown
+        stylizing = self._run_network(frames, past.used)
+        if coherence.blends:  # on one core, while the network works on the next frame
+            stylizing = run_ahead(stylizing, 1, "stylize-frames")
+        with contextlib.closing(stylizing):
+            for frame, stylized, used in stylizing:
+                if frame.is_cut:
+                    coherence.shown = None
+                yield coherence.blend(frame.pixels, stylized), Past(used, coherence.shown)
+
+    def _run_network(
+        self, frames: Iterable[FilmFrame], used: np.ndarray | None
+    ) -> Generator[tuple[FilmFrame, np.ndarray, np.ndarray | None], None, None]:
+        """Each frame, what the network makes of it, and the statistics that it used."""
         under_way: deque[tuple[FilmFrame, _Placed]] = deque()
-        self._coherence.shown = past.shown
 
         def place() -> Iterator[FilmFrame]:
             for frame in frames:
                 under_way.append((frame, _place(frame, self._stride)))
                 yield under_way[-1][1].frame
 
-        with contextlib.closing(self._engine.stylize_frames(place(), self.smoothing, past.used)) as all_stylized:
-            for stylized, used in all_stylized:
+        with contextlib.closing(self._engine.stylize_frames(place(), self.smoothing, used)) as all_stylized:
+            for stylized, used_now in all_stylized:
                 frame, placed = under_way.popleft()
-                if frame.is_cut:
-                    self._coherence.shown = None
-                blended = self._coherence.blend(frame.pixels, placed.crop(stylized))
-                yield blended, Past(used, self._coherence.shown)
+                yield frame, placed.crop(stylized), used_now
 
     def _stylize_and_finish(
         self, frames: Iterable[FilmFrame], past: Past, finisher: Finisher

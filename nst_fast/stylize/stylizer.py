@@ -250,7 +250,7 @@ class Stylizer:
         Raises:
             SettingError: `smoothing` or `coherence` is out of range.
         """
-        blending = CoherenceFilter(coherence, lambda graph: open_beside(graph, self.engine, self.threads))
+        blending = CoherenceFilter(coherence, lambda graph: open_beside(graph, self.engine))
         stride = self.checkpoint.description.stride
         return FrameStylizer(self._engine, smoothing, blending, lambda: self._finisher, stride=stride)
 

@@ -66,8 +66,8 @@ class Moment:
         step: number of steps done.
         steps: number of steps of the whole training.
         terms: the mean loss terms since the last moment; empty at the start.
-        take_network: gives the network that the training would leave if it ended now, a copy. To be called before the
-            training continues; it takes as long as a few steps.
+        take_network: gives the network that the training would leave if it ended now, a copy; do not change it. To be
+            called before the training continues; it takes as long as a few steps.
     """
 
     step: int
@@ -177,8 +177,8 @@ def _train(
 def _choose_last_touch(
     settings: TrainSettings, inputs: Inputs, material: Material
 ) -> Callable[[StyleNetwork], StyleNetwork]:
-    """Fitted colors if they are asked for."""
-    if not settings.fit_colors:
+    """Fitted colors if they are asked for, unless the style has to stay."""
+    if not settings.fit_colors or settings.train_only == "strength":
         return copy.deepcopy
     return functools.partial(fit_colors, photos=cut_sample(material.photos), style_image=inputs.style_image)
 

@@ -117,12 +117,9 @@ def _find_initial(settings: TrainSettings, matched: Picture | None) -> Initial |
 
     Raises:
         CheckpointError: `init` is neither a shipped style nor a checkpoint.
-        SettingError: `init` is another network than the settings ask for; or `train_only` asks for what it has not, or
-            contradicts `fit_colors`.
+        SettingError: `init` is another network than the settings ask for, or `train_only` asks for what it has not.
     """
     init = settings.init
-    if settings.train_only == "strength" and settings.fit_colors:
-        raise SettingError("fit_colors changes the style, which train_only strength leaves as it is; leave one out")
     if settings.train_only == "strength" and (init in (None, RANDOM) or not settings.network.adjustable):
         raise SettingError(
             "train_only strength is for a network that is trained already; give its checkpoint or style as init, and "

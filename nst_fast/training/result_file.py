@@ -51,7 +51,7 @@ class ResultFile:
 
     def write_measured(self, run: TrainingRun, style_image: Tensor, held_out: Tensor) -> dict[str, Any]:
         """Write the network with the losses that it reaches on held-out photos, and return these losses."""
-        network = run.finish()
+        network = copy.deepcopy(run.finish())
         round_weights(network, TORCH_DTYPES[self.settings.checkpoint_dtype])  # measure what the file holds
         losses = measure_held_out(run, network, style_image, held_out)
         self._write(run, network, losses)

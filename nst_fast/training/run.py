@@ -105,6 +105,7 @@ class TrainingRun:
         # The steps that train scales and shifts alone.
         self.code_steps = round(settings.code_share * settings.steps) if initial is not None and initial.is_base else 0
         self._finish = finish
+        self._finished: tuple[int, StyleNetwork] | None = None
         self.device = device
         self.autocast_type = choose_autocast_type(settings.precision, device)
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -191,8 +192,13 @@ class TrainingRun:
         return terms
 
     def finish(self) -> StyleNetwork:
-        """What the training leaves if it ends now: the network with the averaged weights and the last touch, a copy."""
-        return self._finish(self.average.network)
+        """What the training leaves if it ends now: the network with the averaged weights and the last touch.
+
+        A copy, and the same one until the next step: the last touch may take as long as a few steps.
+        """
+        if self._finished is None or self._finished[0] != self.step:
+            self._finished = self.step, self._finish(self.average.network)
+        return self._finished[1]
 
     def save(self) -> None:
         """Save the state. Call it after `collect_terms`, so that only a good state is ever written."""
@@ -204,6 +210,7 @@ class TrainingRun:
         restore_parts(state, self._parts())
         self.step = state["step"]
         self._term_sum, self._steps_summed = None, 0
+        self._finished = None
 
     def _parts(self) -> dict[str, Any]:
         return {

@@ -87,7 +87,7 @@ class TrainSettings:
         choices=COLORS,
     )
     fit_colors: bool = setting(
-        False, "at the end, make outputs as colorful as the style image; livelier, but fringes may show"
+        False, "at the end, make outputs as colorful as the style image; not with train_only=strength"
     )
 
     network: NetworkSettings = setting(NetworkSettings, "", heading="The network to train")

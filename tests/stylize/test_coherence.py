@@ -20,7 +20,7 @@ HEIGHT, WIDTH = 180, 260  # no multiples of the squares that are compared
 
 
 def build_filter(coherence: float, engine: str = "onnxruntime") -> CoherenceFilter:
-    return CoherenceFilter(coherence, lambda graph: open_beside(graph, engine, 1))
+    return CoherenceFilter(coherence, lambda graph: open_beside(graph, engine))
 
 
 def shoot(motion: Motion, frames: int, noise: float = 2.0) -> list[np.ndarray]:

@@ -830,9 +830,9 @@ def test_colors_are_fitted_in_the_end(start):
 
 
 def test_colors_are_not_fitted_where_only_strengths_are_trained(start):
-    """The style has to stay."""
-    with pytest.raises(SettingError, match=r"^fit_colors changes the style, which train_only strength leaves"):
-        start(fit_colors=True, train_only="strength", init="wave")
+    """The style has to stay, whatever fit_colors says: presets set it too."""
+    knob = {"init": start("first", fit_colors=False).checkpoint, "train_only": "strength"}
+    assert same_weights(start("plain", **knob), start("fitted", fit_colors=True, **knob))
 
 
 def test_taps_that_the_compact_network_has_not_are_left_to_the_other(start):

@@ -106,19 +106,18 @@ def why_not(engine: str, device: str, precision: str) -> str:
     return ""
 
 
-def open_beside(graph: bytes, engine: str, threads: int | None) -> RunGraph:
-    """What runs an ONNX graph other than the network's in float32 on the processor, where an engine runs the network.
+def open_beside(graph: bytes, engine: str) -> RunGraph:
+    """What runs an ONNX graph beside the network, in float32 on one core of the processor.
 
     Args:
         graph: the bytes of an ONNX file, of fixed size.
-        engine: as `choose_engine` gave it. PyTorch runs no graphs: ONNX Runtime stands in.
-        threads: None: one for each core.
+        engine: that of the network, as `choose_engine` gave it. PyTorch runs no graphs: ONNX Runtime stands in.
     """
     if engine == "openvino":
         from nst_fast.stylize.engines.openvino_engine import open_with_openvino
 
-        return open_with_openvino(graph, precision="fp32", threads=threads)
-    return open_with_onnxruntime(graph, device="cpu", threads=threads)
+        return open_with_openvino(graph, precision="fp32", threads=1)
+    return open_with_onnxruntime(graph, device="cpu", threads=1)
 
 
 def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> Engine:

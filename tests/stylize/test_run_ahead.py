@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from nst_fast.films.run_ahead import run_ahead
+from nst_fast.stylize.run_ahead import run_ahead
 
 
 def threads_named(name: str) -> list[threading.Thread]:
