@@ -120,14 +120,14 @@ def format_table(figures: Figures) -> str:
     """One line for each style and smoothing."""
     lines = [
         f"{'style':<30} {'smoothing':>9} {'t-1':>7} {'t-8':>7} {'t-1 relaxed':>12} {'t-8 relaxed':>12} "
-        f"{'brightness':>11} {'stuck':>7}"
+        f"{'brightness':>11} {'detail':>7} {'stuck':>7}"
     ]
     for (style, smoothing), one in figures.items():
         stuck = "-" if one.stuck is None else f"{one.stuck:.1%}"
         lines.append(
             f"{style[-30:]:<30} {'-' if smoothing is None else smoothing:>9} {one.short_term:>7.4f} "
             f"{one.long_term:>7.4f} {one.short_term_relaxed:>12.4f} {one.long_term_relaxed:>12.4f} "
-            f"{one.brightness:>11.4f} {stuck:>7}"
+            f"{one.brightness:>11.4f} {one.detail:>7.4f} {stuck:>7}"
         )
     return "\n".join(lines)
 

@@ -27,6 +27,7 @@ class Stability:
         short_term, long_term: warping error between frames that are one and eight apart, as a root mean square.
         short_term_relaxed, long_term_relaxed: the same without the change of luminance in the original film.
         brightness: change of the mean luminance over eight frames beyond that of the original, as a root mean square.
+        detail: root mean square difference of the luminance of neighboring pixels: what blurs has less.
         stuck: share of the pattern in flat areas, in [-1, 1], that stays on the screen while the scene moves; None: not
             asked, or nothing is flat.
     """
@@ -36,6 +37,7 @@ class Stability:
     short_term_relaxed: float
     long_term_relaxed: float
     brightness: float
+    detail: float
     stuck: float | None
 
 
@@ -70,6 +72,8 @@ class StabilityMeter:
             for sums, after, before in zip(self._versions, now, earlier, strict=True):
                 sums.add(apart, (after - warp(before))[mask], luminance)
         self._before.append(now)
+        for sums, image in zip(self._versions, now, strict=True):
+            sums.add_detail(image)
         if self._pans:
             flat = find_flat(now[0])
             for sums, image in zip(self._versions, now, strict=True):
@@ -87,6 +91,7 @@ class _Sums:
         self._errors = {apart: np.zeros(2) for apart in (SHORT_TERM, LONG_TERM)}
         self._counts = dict.fromkeys(self._errors, 0)
         self._drifts: list[float] = []
+        self._details: list[float] = []
 
     def add(self, apart: int, changes: np.ndarray, luminance: np.ndarray) -> None:
         """Add the changes along the motion, (N, 3), and those of the original's luminance, (N,)."""
@@ -96,12 +101,18 @@ class _Sums:
         if apart == LONG_TERM:
             self._drifts.append(float((changes @ _LUMINANCE).mean() - luminance.mean()))
 
+    def add_detail(self, image: np.ndarray) -> None:
+        """Add the detail of a frame, (H, W, 3)."""
+        luminance = image @ _LUMINANCE
+        self._details.append(float(np.mean([np.square(np.diff(luminance, axis=axis)).mean() for axis in (0, 1)])))
+
     def read(self) -> Stability:
         short, long = (
             np.sqrt(self._errors[apart] / max(1, self._counts[apart])).tolist() for apart in (SHORT_TERM, LONG_TERM)
         )
         brightness = float(np.sqrt(np.mean(np.square(self._drifts)))) if self._drifts else 0.0
-        return Stability(short[0], long[0], short[1], long[1], brightness, self.stuck and self.stuck.share)
+        detail = float(np.sqrt(np.mean(self._details))) if self._details else 0.0
+        return Stability(short[0], long[0], short[1], long[1], brightness, detail, self.stuck and self.stuck.share)
 
 
 class StuckPattern:

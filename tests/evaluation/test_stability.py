@@ -99,3 +99,13 @@ def test_where_the_scene_is_not_flat_nothing_is_stuck():
     assert output.stuck is None
     _, output = measure([FLAT[:, :WIDTH]] * 14, [SCENE[:, :WIDTH]] * 14, step=0)
     assert output.stuck is None
+
+
+def test_detail_is_the_contrast_of_neighbors():
+    """A checkerboard of 0 and 100 levels has 100 / 255; averaged over neighbors it has less, and flat frames have 0."""
+    board = (np.indices((HEIGHT, WIDTH)).sum(0) % 2 * 100).astype(np.uint8)[..., None].repeat(3, axis=2)
+    blurred = (board // 2 + np.roll(board, 1, axis=1) // 2).astype(np.uint8)
+    figures = measure([board] * 2, [blurred] * 2, step=0)
+    assert figures[0].detail == pytest.approx(100 / 255, rel=1e-4)
+    assert figures[1].detail < 0.2 * figures[0].detail
+    assert measure([np.full_like(board, 90)] * 2, [board] * 2, step=0)[0].detail == 0
