@@ -11,8 +11,8 @@
 The networks of each comparison come from one sweep:
 
     nst-fast train -m style=starry_night.jpg content=photos preset=laptop steps=400 batch_size=2 crop_size=128 \\
-        compact_share=0 grid_weight=0 style_strength=5,20,80
-    nst-fast train -m style=wave.jpg content=photos preset=laptop steps=300 compact_share=0 \\
+        fit_colors=false compact_share=0 grid_weight=0 style_strength=5,20,80
+    nst-fast train -m style=wave.jpg content=photos preset=laptop steps=300 compact_share=0 fit_colors=false \\
         grid_weight=0 network.input_noise=0,0.008,0.016,0.032
 """
 

@@ -78,7 +78,7 @@ ARTWORKS = {
 
 # On a CPU, six to seven minutes on one core for each part. The second is by VGG-19 alone, with larger crops and fewer
 # of them. Once there are strokes, a lower strength brings more of the subject and loses little of them.
-FIRST_PART = ["preset=laptop"]
+FIRST_PART = ["preset=laptop", "fit_colors=false"]  # colors are fitted once, in the end
 SECOND_PART = [
     "style_strength=4",
     "loss_network=vgg19",

@@ -225,10 +225,10 @@ def _add_film_options(group) -> None:
     group.add_argument(
         "--coherence",
         type=_share,
-        default=0.6,
         metavar="X",
         help="temporal coherence against strokes that shimmer: how strongly a frame keeps the strokes of the frame "
-        "before it, moved along with the scene, from 0 (not at all, and faster) to below 1 (default: %(default)s)",
+        "before it, moved along with the scene, from 0 (not at all, and faster) to below 1 (default: 0.6; 0 on a GPU, "
+        "which would wait for it)",
     )
     group.add_argument(
         "--frame-rate",

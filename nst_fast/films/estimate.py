@@ -71,7 +71,7 @@ def estimate_film(
 def _time_network(stylizer: Stylizer, frames: list[Frame], settings: FilmSettings) -> tuple[float, list[Frame]]:
     """Seconds for a frame, and the stylized frames."""
     given = (replace(frames[min(number, len(frames) - 1)], time=number) for number in range(_FRAMES))
-    frame_stylizer = stylizer.for_frames(settings.smoothing, settings.coherence)
+    frame_stylizer = stylizer.for_frames(settings.smoothing, settings.choose_coherence(stylizer.device))
     stylized, began, ended = [], 0.0, 0.0
     for frame in stylize_in_turn(given, frame_stylizer):
         stylized.append(frame)

@@ -43,7 +43,8 @@ class FilmSettings:
     Attributes:
         size: long side in pixels at which the network works. None: the film's own.
         smoothing: share of the past in the statistics, see `Stylizer.for_frames`; 0: of each frame by itself.
-        coherence: share of the last output, carried along the motion of the scene, see the same; 0: none.
+        coherence: share of the last output, carried along the motion of the scene, see the same; 0: none. None: 0.6
+            where the network runs on the processor. It is computed there, so a GPU would wait for it: on one, 0.
         start, end: the part to stylize, in seconds. None: from the beginning, to the end.
         codec, crf, effort: see `choose_encoding`.
         frame_rate: of numbered pictures that become a film, in frames a second. None: 25.
@@ -53,7 +54,7 @@ class FilmSettings:
 
     size: int | None = None
     smoothing: float = DEFAULT_SMOOTHING
-    coherence: float = DEFAULT_COHERENCE
+    coherence: float | None = None
     start: Fraction | None = None
     end: Fraction | None = None
     codec: str | None = None
@@ -61,6 +62,12 @@ class FilmSettings:
     effort: str = "fast"
     frame_rate: Fraction | None = None
     workers: int | None = None
+
+    def choose_coherence(self, device: str) -> float:
+        """`coherence`, or what it is by itself for a network on this device."""
+        if self.coherence is not None:
+            return self.coherence
+        return DEFAULT_COHERENCE if device == "cpu" else 0.0
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,10 @@ class _FilmJob:
     counter: FrameCounter
     errors: ReadErrors
 
+    @property
+    def coherence(self) -> float:
+        return self.settings.choose_coherence(self.stylizer.device)
+
     def write_film(self) -> FilmResult:
         """Stylize to a film, segment by segment."""
         info, settings = self.source.info, self.settings
@@ -148,7 +159,7 @@ class _FilmJob:
         folder.resume()
         # The times of the film that is written count from the start of the part.
         base = 0 if settings.start is None else int(-(-settings.start // info.time_base))
-        job = PartsJob(self.source, folder.path, description, encoding, settings.smoothing, settings.coherence, base)
+        job = PartsJob(self.source, folder.path, description, encoding, settings.smoothing, self.coherence, base)
         written = self.write_parts(job) or self.write_frames(folder, encoding, base)
         stopped = self.counter.stopped
         if not written.segments:
@@ -250,7 +261,7 @@ class _FilmJob:
     ) -> Generator[tuple[Frame, Carried], None, None]:
         """Stylized frames later than `after`, where the last frame left `carried`; each with what it leaves itself."""
         frames = self.source.read(self.errors, after=after)
-        frame_stylizer = self.stylizer.for_frames(self.settings.smoothing, self.settings.coherence)
+        frame_stylizer = self.stylizer.for_frames(self.settings.smoothing, self.coherence)
         return stylize_ahead(frames, frame_stylizer, carried)
 
     def describe(self, encoding: list[Any]) -> dict[str, Any]:
@@ -261,7 +272,7 @@ class _FilmJob:
             "network and look": self.stylizer.fingerprint,
             "size": settings.size,
             "smoothing": settings.smoothing,
-            "coherence": settings.coherence,
+            "coherence": self.coherence,
             "start": str(settings.start),
             "end": str(settings.end),
             "encoding": encoding,

@@ -27,6 +27,7 @@ class Untouched:
 
     def __init__(self) -> None:
         self.fingerprint = "0" * 64
+        self.device = "cpu"
         self.shapes: list[tuple[int, ...]] = []
         self.resets: list[int] = []
         self.origins: list[tuple[int, int] | None] = []

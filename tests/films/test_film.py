@@ -590,3 +590,11 @@ def test_frame_times_without_sense_are_one_line(make_film, untouched):
         stylize(untouched, source, "b.mp4")
     assert "\n" not in str(caught.value)
     assert not Path("b.mp4").exists()
+
+
+def test_coherence_by_default(untouched, make_film, tmp_path):
+    """Films are coherent on the processor unless that is turned off; on a GPU that has to be asked for."""
+    for device, given, expected in (("cpu", None, 0.6), ("cpu", 0.0, 0.0), ("cuda:1", None, 0.0), ("cuda", 0.5, 0.5)):
+        untouched.device = device
+        stylize_film(untouched, make_film(tmp_path / "a.mp4", 2), tmp_path / "b.mp4", FilmSettings(coherence=given))
+        assert untouched.coherence == expected
