@@ -3,6 +3,7 @@
 
     python scripts/make_pictures.py gallery --long-side 220
     python scripts/make_pictures.py blends --long-side 240
+    python scripts/make_pictures.py coherence --long-side 360
     python scripts/make_pictures.py strengths 5=WEAK.safetensors 20=MIDDLE.safetensors 80=STRONG.safetensors
     python scripts/make_pictures.py input_noise 0=NONE.safetensors 0.016=SOME.safetensors 0.032=MUCH.safetensors
     python scripts/make_pictures.py compact vgg19=wave compact=COMPACT.safetensors
@@ -24,10 +25,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from nst_fast.evaluation.motion import Motion, film_photo
 from nst_fast.figures.sheets import draw_sheet
+from nst_fast.films.film import DEFAULT_COHERENCE, DEFAULT_SMOOTHING
 from nst_fast.losses.settings import LossSettings
 from nst_fast.media.pictures import read_picture
 from nst_fast.media.resizing import resize_pixels, size_for_long_side, size_for_short_side
+from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.networks.checkpoint_header import list_shipped_checkpoints
 from nst_fast.optimization.optimize import optimize_image
 from nst_fast.optimization.settings import OptimizeSettings
@@ -41,6 +45,7 @@ GALLERY_PHOTOS = ("china", "astronaut", "chelsea", "coffee", "flower", "rocket")
 RANDOM_WEIGHTS_PHOTO = "china"
 BLENDS_PHOTO = "astronaut"
 BLENDED = ("wave", "the_scream")
+COHERENCE_PHOTO, COHERENCE_STYLE = "china", "starry_night"
 # figure -> the photo, and the setting that differs between the networks
 COMPARISONS = {
     "strengths": ("china", "style_strength"),
@@ -99,6 +104,21 @@ def make_comparison(photo_name: str, setting: str, labeled: list[str], long_side
     return draw_sheet([row])
 
 
+def make_coherence(long_side: int) -> np.ndarray:
+    """Draw one row of pixels of a film, frame below frame, with and without coherence: what shimmers looks torn."""
+    photo = read_picture(PHOTOS / f"{COHERENCE_PHOTO}.jpg").rgb
+    height = long_side * 2 // 3
+    motion = Motion("pan", shift=(0.0, 0.6))
+    frames = list(film_photo(photo, motion, height=height, width=long_side, frames=long_side // 3, noise=2))
+    rows = [("the film", np.stack([frame[height // 2] for frame in frames]))]
+    stylizer = Stylizer(COHERENCE_STYLE)
+    for coherence in (0.0, DEFAULT_COHERENCE):
+        camera, stylizing = CameraMotion(), stylizer.for_frames(DEFAULT_SMOOTHING, coherence)
+        outputs = [stylizing.stylize_pixels(frame, camera.follow(frame, is_cut=False)) for frame in frames]
+        rows.append((f"coherence {coherence:g}", np.stack([output[height // 2] for output in outputs])))
+    return draw_sheet([rows])
+
+
 def make_random_weights(long_side: int) -> np.ndarray:
     """Draw a photo stylized by optimization, and the style alone, with trained and with random loss networks."""
     photo = load_photo(RANDOM_WEIGHTS_PHOTO, long_side)
@@ -135,7 +155,7 @@ def make_random_weights(long_side: int) -> np.ndarray:
 def main() -> None:
     """Make one of the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("gallery", "blends", *COMPARISONS, "random_weights"))
+    parser.add_argument("which", choices=("gallery", "blends", "coherence", *COMPARISONS, "random_weights"))
     parser.add_argument("checkpoints", nargs="*", metavar="VALUE=CHECKPOINT")
     parser.add_argument("--long-side", type=int, default=400, help="pixels of each image (default: 400)")
     options = parser.parse_args()
@@ -143,6 +163,8 @@ def main() -> None:
         sheet = make_gallery(options.long_side)
     elif options.which == "blends":
         sheet = make_blends(options.long_side)
+    elif options.which == "coherence":
+        sheet = make_coherence(options.long_side)
     elif options.which == "random_weights":
         sheet = make_random_weights(options.long_side)
     else:
