@@ -9,7 +9,7 @@ from nst_fast.motion.shifts import find_shift, find_spectrum, fits
 # Copies of half and a quarter of the size, the smallest first: what is found there is a start for the larger one.
 _HALVINGS = 2
 _STEPS = 4
-# In pixels of the copy, at an edge of the picture.
+# After a step that moves no pixel by more than about this, in pixels of the copy, the search ends.
 _SMALL_STEP = 0.03
 # Levels of 255. Larger differences count less and less: they are things that move by themselves. With much less, edges
 # do not count from which the motion could be told best.

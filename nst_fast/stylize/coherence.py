@@ -13,8 +13,8 @@ from nst_fast.stylize.engines.graph_engine import RunGraph
 
 # The long side in pixels at which photos are compared.
 _COMPARED_SIDE = 128
-# Too little to see any motion in.
-_LEAST_SIDE = 32
+# Pixels of a side of what is compared; in less there is too little to see any motion in.
+_LEAST_SIDE = 24
 
 
 class ShownFrame(NamedTuple):
@@ -67,10 +67,12 @@ class CoherenceFilter:
         Args:
             photo, stylized: what the network got and what it gave, (H, W, 3), uint8.
         """
-        if not self.blends or min(photo.shape[:2]) < _LEAST_SIDE:
-            self.shown = None
+        if not self.blends:
             return stylized
         compared, step = shrink(photo, _COMPARED_SIDE)
+        if min(compared.shape[:2]) < _LEAST_SIDE:
+            self.shown = None
+            return stylized
         output, before = stylized, self.shown
         if before is not None and before.output.shape == stylized.shape:
             motion = find_affine_motion(before.compared[..., 1], compared[..., 1])

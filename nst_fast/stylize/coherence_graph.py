@@ -142,12 +142,12 @@ def _enlarge(
 ) -> list[str]:
     """The flow to the right and down in pixels of the frame, and how well it matches; (1, 1, height, width) each."""
     node, constant = writer.node, writer.constant
-    all_ = node("Concat", node("Mul", flow, constant(float(step))), match, axis=1)
+    combined = node("Concat", node("Mul", flow, constant(float(step))), match, axis=1)
     if step > 1:
-        all_ = node("Resize", all_, "", constant([1.0, 1.0, float(step), float(step)]), mode="linear")
+        combined = node("Resize", combined, "", constant([1.0, 1.0, float(step), float(step)]), mode="linear")
     missing = [side - step * small for side, small in zip(size, compared, strict=True)]
-    all_ = node("Pad", all_, constant([0, 0, 0, 0, 0, 0, *missing]), mode="edge")
-    return [node("Slice", all_, constant([number]), constant([number + 1]), constant([1])) for number in range(3)]
+    combined = node("Pad", combined, constant([0, 0, 0, 0, 0, 0, *missing]), mode="edge")
+    return [node("Slice", combined, constant([number]), constant([number + 1]), constant([1])) for number in range(3)]
 
 
 def _carry(writer: GraphWriter, carried: str, flow: list[str], size: tuple[int, int]) -> tuple[str, str]:

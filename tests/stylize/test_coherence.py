@@ -114,11 +114,12 @@ def test_nothing_is_dragged_along():
 def test_without_a_past_outputs_are_the_networks(monkeypatch):
     """The first frame, frames of another size, tiny ones, and all with a coherence of 0 are left as they are."""
     large, small = np.full((64, 80, 3), 50, np.uint8), np.full((20, 80, 3), 60, np.uint8)
+    narrow = np.full((640, 64, 3), 70, np.uint8)
     filter_ = build_filter(0.6)
-    for photo in (large, large[:48], small, small, large):
+    for photo in (large, large[:48], small, small, large, narrow, narrow, large):
         stylized = 255 - photo
         assert filter_.blend(photo, stylized) is stylized
-        assert (filter_.shown is None) == (photo is small)
+        assert (filter_.shown is None) == (photo is small or photo is narrow)
     assert filter_.blend(large, 200 - large) is not None and filter_.shown is not None
     off = CoherenceFilter(0.0, lambda graph: pytest.fail("no graph is needed"))
     for _ in range(2):
