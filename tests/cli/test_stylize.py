@@ -209,7 +209,7 @@ def test_help_is_quick_and_complete(capsys):
     ]
     for option in options + films:
         assert option in result.stdout
-    assert result.stdout.count("default:") == 23
+    assert result.stdout.count("default:") == 24
 
 
 def test_a_single_photo_does_not_wait_for_openvino(capsys):
