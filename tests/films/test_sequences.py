@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.films.film import FilmSettings, stylize_film, stylize_one_frame
+from nst_fast.films.film import DEFAULT_COHERENCE, FilmSettings, stylize_film, stylize_one_frame
 from nst_fast.films.source import open_source
 from nst_fast.media.pictures import Picture, read_picture, write_picture
 from nst_fast.motion.camera_motion import CameraMotion
@@ -68,10 +68,10 @@ def test_pictures_keep_their_numbers_and_their_alpha(untouched):
 
 
 def test_pictures_are_smoothed_as_a_film_is(stylizer):
-    """Each picture is what the stylizer for frames makes of the sequence, frame after frame."""
+    """Each picture is what the stylizer for frames makes of the sequence, smoothed and coherent."""
     source = write_frames([frame // 4 + 60 for frame in FRAMES])
     stylize(stylizer, source, "art/%04d.png", smoothing=0.5)
-    frames, camera = stylizer.for_frames(0.5), CameraMotion()
+    frames, camera = stylizer.for_frames(0.5, DEFAULT_COHERENCE), CameraMotion()
     for number in range(1, 9):
         photo = read_picture(Path("frames", f"{number:04}.png")).rgb
         expected = frames.stylize_pixels(photo, camera.follow(photo, is_cut=False))
