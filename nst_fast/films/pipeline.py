@@ -104,7 +104,7 @@ def stylize_ahead(
     """
     finisher = stylizer.finisher
     prepared = run_ahead(_prepare(frames, finisher), _WAITING, "read-film")
-    stylized = run_ahead(_stylize(prepared, stylizer, carried or Carried()), _WAITING, "stylize-film")
+    stylized = run_ahead(_stylize(prepared, stylizer, carried or Carried(), ahead=True), _WAITING, "stylize-film")
     finished = _finish(stylized, finisher)
     return run_ahead(finished, _WAITING, "enlarge-film") if finisher.only_enlarges else finished
 
@@ -112,7 +112,9 @@ def stylize_ahead(
 def stylize_in_turn(frames: Generator[Frame, None, None], stylizer: FrameStylizer) -> Generator[Frame, None, None]:
     """The frames of a film, with nothing done ahead: to see how long each takes."""
     prepared = _prepare(frames, stylizer.finisher)
-    with contextlib.closing(_finish(_stylize(prepared, stylizer, Carried()), stylizer.finisher)) as stylized:
+    with contextlib.closing(
+        _finish(_stylize(prepared, stylizer, Carried(), ahead=False), stylizer.finisher)
+    ) as stylized:
         for frame, _ in stylized:
             yield frame
 
@@ -133,7 +135,7 @@ def _prepare(
 
 
 def _stylize(
-    prepared: Generator[tuple[Frame, np.ndarray], None, None], stylizer: FrameStylizer, carried: Carried
+    prepared: Generator[tuple[Frame, np.ndarray], None, None], stylizer: FrameStylizer, carried: Carried, *, ahead: bool
 ) -> Generator[_Stylized, None, None]:
     cuts = SceneCuts(carried.cells, carried.usual)
     camera = CameraMotion(carried.position, carried.anchor_position, carried.anchor)
@@ -147,7 +149,8 @@ def _stylize(
             waiting.append((frame, given, left))
             yield FilmFrame(given, is_cut, origin)
 
-    stylizing = stylizer.stylize_frames(take(), carried.past, finish=not stylizer.finisher.only_enlarges)
+    finish = not stylizer.finisher.only_enlarges
+    stylizing = stylizer.stylize_frames(take(), carried.past, finish=finish, ahead=ahead)
     with contextlib.closing(prepared), contextlib.closing(stylizing):
         for stylized, past in stylizing:
             frame, given, left = waiting.popleft()

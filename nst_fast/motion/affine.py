@@ -1,5 +1,6 @@
 """Shifts, zooms and turns of the whole picture, as an affine motion between two frames."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -97,6 +98,7 @@ def _improve(motion: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndar
     return motion if bool(np.isfinite(motion).all()) else None
 
 
+@functools.lru_cache(maxsize=4)
 def _build_basis(height: int, width: int) -> np.ndarray:
     """1, and how far a pixel is right and down of the center in widths of the picture: (height, width, 3)."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)

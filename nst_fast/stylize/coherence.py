@@ -73,23 +73,34 @@ class CoherenceFilter:
         if min(compared.shape[:2]) < _LEAST_SIDE:
             self.shown = None
             return stylized
-        output, before = stylized, self.shown
-        if before is not None and before.output.shape == stylized.shape:
-            motion = find_affine_motion(before.compared[..., 1], compared[..., 1])
-            if motion is not None:
-                if self._run_graph is None or self._size != stylized.shape:
-                    height, width = stylized.shape[:2]
-                    small_height, small_width = compared.shape[:2]
-                    graph = build_coherence_graph(height, width, (small_height, small_width), step)
-                    self._run_graph, self._size = self._open_graph(graph), stylized.shape
-                inputs = {
-                    "before": before.compared[None],
-                    "now": compared[None],
-                    "flow": affine_flow(motion, *compared.shape[:2])[None],
-                    "carried": before.output[None],
-                    "stylized": stylized[None],
-                    "share": self._coherence,
-                }
-                output = self._run_graph(inputs)[0][0]
+        output = self._carry_over(self.shown, compared, step, stylized)
         self.shown = ShownFrame(compared, output)
         return output
+
+    def _carry_over(
+        self, before: ShownFrame | None, compared: np.ndarray, step: int, stylized: np.ndarray
+    ) -> np.ndarray:
+        """The blend with the last frame; `stylized` itself where there is none, or too little of it is left.
+
+        Args:
+            compared, step: as `shrink` gave them for this photo.
+        """
+        if before is None or before.output.shape != stylized.shape:
+            return stylized
+        size = compared.shape[0], compared.shape[1]
+        motion = find_affine_motion(before.compared[..., 1], compared[..., 1])
+        if motion is None:
+            return stylized
+        if self._run_graph is None or self._size != stylized.shape:
+            height, width = stylized.shape[:2]
+            self._run_graph = self._open_graph(build_coherence_graph(height, width, size, step))
+            self._size = stylized.shape
+        inputs = {
+            "before": before.compared[None],
+            "now": compared[None],
+            "flow": affine_flow(motion, *size)[None],
+            "carried": before.output[None],
+            "stylized": stylized[None],
+            "share": self._coherence,
+        }
+        return self._run_graph(inputs)[0][0]

@@ -103,7 +103,7 @@ class FrameStylizer:
         return finisher.finish(frame, small, stylized, self._memory, self.smoothing)
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True
+        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True, ahead: bool = False
     ) -> Generator[tuple[np.ndarray, Past], None, None]:
         """Stylize a whole film, with the results of `stylize_pixels` frame by frame, or faster.
 
@@ -112,6 +112,7 @@ class FrameStylizer:
                 them may be taken than have been given back.
             past: what came with the frame before the first one. With it a film that is continued is the one that was
                 never interrupted. None: the film begins here.
+            ahead: True: the network works on the next frame, on a thread of its own, while this one is blended.
             finish: False: give what the network makes of the frames as they are, whatever the look asks for beside it.
 
         Yields:
@@ -119,17 +120,17 @@ class FrameStylizer:
         """
         finisher = self._current_finisher()
         if finisher.changes_nothing or not finish:
-            return self._stylize_placed(frames, past or Past())
-        return self._stylize_and_finish(frames, past or Past(), finisher)
+            return self._stylize_placed(frames, past or Past(), ahead)
+        return self._stylize_and_finish(frames, past or Past(), ahead, finisher)
 
     def _stylize_placed(
-        self, frames: Iterable[FilmFrame], past: Past
+        self, frames: Iterable[FilmFrame], past: Past, ahead: bool
     ) -> Generator[tuple[np.ndarray, Past], None, None]:
         """What the network makes of frames of its own size, blended."""
         coherence = self._coherence
         coherence.shown = past.shown
         stylizing = self._run_network(frames, past.used)
-        if coherence.blends:  # on one core, while the network works on the next frame
+        if ahead and coherence.blends:
             stylizing = run_ahead(stylizing, 1, "stylize-frames")
         with contextlib.closing(stylizing):
             for frame, stylized, used in stylizing:
@@ -154,7 +155,7 @@ class FrameStylizer:
                 yield frame, placed.crop(stylized), used_now
 
     def _stylize_and_finish(
-        self, frames: Iterable[FilmFrame], past: Past, finisher: Finisher
+        self, frames: Iterable[FilmFrame], past: Past, ahead: bool, finisher: Finisher
     ) -> Generator[tuple[np.ndarray, Past], None, None]:
         under_way: deque[tuple[np.ndarray, np.ndarray, bool]] = deque()
 
@@ -165,7 +166,7 @@ class FrameStylizer:
                 yield FilmFrame(small, is_cut, _scale_origin(origin, photo, small))
 
         memory, used = FrameMemory.take_from(past.used, colors=finisher.matches_colors, mask=finisher.finds_people)
-        with contextlib.closing(self._stylize_placed(shrink(), Past(used, past.shown))) as all_stylized:
+        with contextlib.closing(self._stylize_placed(shrink(), Past(used, past.shown), ahead)) as all_stylized:
             for stylized, left in all_stylized:
                 photo, small, is_cut = under_way.popleft()
                 memory = FrameMemory() if is_cut else memory

@@ -40,7 +40,7 @@ class Untouched:
         return self
 
     def stylize_frames(
-        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True
+        self, frames: Iterable[FilmFrame], past: Past | None = None, *, finish: bool = True, ahead: bool = False
     ) -> Generator[tuple[np.ndarray, Past], None, None]:
         for rgb, is_cut, origin in frames:
             if is_cut:

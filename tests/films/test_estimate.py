@@ -24,7 +24,7 @@ class Slow:
         self.device = device
 
     def for_frames(self, smoothing: float, coherence: float) -> SimpleNamespace:
-        def stylize_frames(frames, used, *, finish):
+        def stylize_frames(frames, used, *, finish, ahead):
             for frame in frames:
                 time.sleep(0.04 / self.look.stroke_size**2)
                 yield frame.pixels, used

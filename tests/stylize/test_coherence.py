@@ -1,6 +1,5 @@
 """Outputs that are carried along the motion of the scene, without any network: strokes here are made up."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +110,7 @@ def test_nothing_is_dragged_along():
     assert differences[uncovered].mean() < 3
 
 
-def test_without_a_past_outputs_are_the_networks(monkeypatch):
+def test_without_a_past_outputs_are_the_networks():
     """The first frame, frames of another size, tiny ones, and all with a coherence of 0 are left as they are."""
     large, small = np.full((64, 80, 3), 50, np.uint8), np.full((20, 80, 3), 60, np.uint8)
     narrow = np.full((640, 64, 3), 70, np.uint8)
@@ -157,6 +156,5 @@ def test_motion_is_found_anew_at_another_size():
     filter_ = build_filter(0.5)
     for side in (64, 96, 64):
         photo = np.ascontiguousarray(PHOTO[:side, :side])
-        for stylized, expected in itertools.pairwise((np.full_like(photo, 100), np.full_like(photo, 200))):
-            filter_.blend(photo, stylized)
-            assert np.abs(filter_.blend(photo, expected).astype(int) - 150).max() <= 1
+        filter_.blend(photo, np.full_like(photo, 100))
+        assert np.abs(filter_.blend(photo, np.full_like(photo, 200)).astype(int) - 150).max() <= 1

@@ -200,3 +200,18 @@ def test_squares_lie_in_the_scene(stylizer, smoothing):
 def test_no_frames_are_no_film(stylizer):
     """A film without frames gives none."""
     assert list(stylizer.for_frames(0.9).stylize_frames([])) == []
+
+
+def test_nothing_is_done_ahead_unless_that_is_asked_for():
+    """Whoever times a frame gets it before ONNX Runtime takes the next one, also where outputs are blended."""
+    stylizer, taken = Stylizer(build_checkpoint(), device="cpu", engine="onnxruntime"), []
+
+    def take():
+        for number in range(4):
+            taken.append(number)
+            yield FilmFrame(frame(number, 32, 40), False)
+
+    for given, _ in enumerate(stylizer.for_frames(0.9, 0.6).stylize_frames(take()), 1):
+        assert len(taken) == given
+    taken.clear()
+    assert len(list(stylizer.for_frames(0.9, 0.6).stylize_frames(take(), ahead=True))) == 4
