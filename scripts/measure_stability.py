@@ -2,9 +2,8 @@
 """Measures how still stylized films hold: warping error, brightness, and what sticks to the screen.
 
     python scripts/measure_stability.py [--style wave udnie my.safetensors] [--smoothing 0 0.5 0.9]
-                                        [--coherence 0]
-                                        [--photos FILE ...] [--size 320x240] [--frames 13] [--noise 2]
-                                        [--follow-camera] [--films FILE ...] [--film-start 0]
+                                        [--coherence 0] [--photos FILE ...] [--size 320x240] [--frames 13]
+                                        [--noise 2] [--follow-camera] [--films FILE ...] [--film-start 0]
                                         [--film-frames 40] [--json FILE]
 
 docs/reference/stability.md defines the figures. Films are made of photos by motions that are known exactly; with
