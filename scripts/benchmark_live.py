@@ -2,6 +2,7 @@
 
     python scripts/benchmark_live.py               the server alone, with frames from a second process
     python scripts/benchmark_live.py --browser     page, server and network together: Chromium with a generated camera
+    python scripts/benchmark_live.py --coherence 0.6    frames that are carried along the motion, too
     python scripts/benchmark_live.py --refine painting.jpg --photos photos    the same frames while a style is refined
 
 Prints a line for each, and JSON as the last line. Frames have 640 x 360 pixels. Run nothing else meanwhile.
@@ -46,13 +47,13 @@ def draw_frames() -> list[bytes]:
     return frames
 
 
-def send_frames(address: str, style: str, seconds: float, results) -> None:
+def send_frames(address: str, settings: dict[str, Any], seconds: float, results) -> None:
     """Runs in the second process: sends frames as they come back, with `IN_FLIGHT` of them under way."""
     import websockets.sync.client
 
     frames, sent, delays = draw_frames(), {}, []
     with websockets.sync.client.connect(address.replace("http", "ws") + "api/frames", compression=None) as connection:
-        connection.send(json.dumps({"style": style, "smoothing": 0.5}))
+        connection.send(json.dumps({"smoothing": 0.5, **settings}))
         number, began = 0, time.perf_counter()
         while (now := time.perf_counter()) < began + WARM_UP_SECONDS + seconds:
             while len(sent) < IN_FLIGHT:
@@ -70,14 +71,17 @@ def send_frames(address: str, style: str, seconds: float, results) -> None:
     results.put((len(delays), 1000 * statistics.median(delays)))
 
 
-def measure_server(address: str, style: str, seconds: float) -> dict[str, float]:
+def measure_server(address: str, settings: dict[str, Any], seconds: float) -> dict[str, float]:
     """Frames per second, the median delay, and the processor time per frame of the server alone.
 
     The processor time hardly depends on what else the computer does.
+
+    Args:
+        settings: of the frames, as `nst_fast.live.frames` takes them.
     """
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    process = context.Process(target=send_frames, args=(address, style, seconds, results))
+    process = context.Process(target=send_frames, args=(address, settings, seconds, results))
     process.start()
     results.get(timeout=300)  # warm
     spent = time.process_time()
@@ -97,7 +101,7 @@ def measure_refining(address: str, image: Path, seconds: float) -> dict[str, dic
     Training begins to count when the first network is there.
     """
     name = ask(address + "api/styles?name=measured", image.read_bytes())["name"]
-    figures = {"style image": measure_server(address, name, seconds)}
+    figures = {"style image": measure_server(address, {"style": name}, seconds)}
     ask(f"{address}api/refinement?style={name}", b"")
     changes: list[float] = []
     stopped = threading.Event()
@@ -114,7 +118,7 @@ def measure_refining(address: str, image: Path, seconds: float) -> dict[str, dic
     watcher.start()
     while len(changes) < 2:
         time.sleep(0.1)
-    figures["while it is refined"] = measure_server(address, name, seconds)
+    figures["while it is refined"] = measure_server(address, {"style": name}, seconds)
     stopped.set()
     watcher.join()
     ask(address + "api/refinement/discard", b"")
@@ -163,6 +167,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Frames per second and delay of the live page, at 640 x 360.")
     parser.add_argument("--browser", action="store_true", help="also through a page in Chromium")
+    parser.add_argument("--coherence", type=float, default=0.0, help="also with this coherence, 0 to 0.95")
     parser.add_argument("--refine", type=Path, metavar="IMAGE", help="also with a style made from this image, refined")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="to refine with")
     parser.add_argument("--style", default="wave", help="a shipped style or a checkpoint (default: %(default)s)")
@@ -178,7 +183,10 @@ def main() -> None:
     app = build_app(styles, port=listener.getsockname()[1], photos=options.photos)
     with running_in_thread(app, listener):
         address = address_of(listener)
-        figures["server"] = measure_server(address, style, options.seconds)
+        figures["server"] = measure_server(address, {"style": style}, options.seconds)
+        if options.coherence:
+            settings = {"style": style, "coherence": options.coherence}
+            figures["server with coherence"] = measure_server(address, settings, options.seconds)
         if options.browser:
             figures["page"] = measure_page(address, style, options.seconds)
         if options.refine:

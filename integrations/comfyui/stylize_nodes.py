@@ -16,6 +16,7 @@ from PIL import Image
 
 from nst_fast import Checkpoint, Look, Picture, Stylizer, list_shipped_checkpoints
 from nst_fast.stylize.look import KEPT_COLORS, STRENGTH_RANGE, STROKE_SIZE_RANGE
+from nst_fast.stylize.smoothing import FrameStylizer
 from nst_fast.stylize.style_image import predict_style
 from nst_fast.stylize.styles import open_style
 
@@ -51,14 +52,8 @@ class Stylize(io.ComfyNode):
                     default=_NO_COLOR,
                     tooltip="Keep the photo's colors.",
                 ),
-                io.Float.Input(
-                    "smoothing",
-                    default=0.0,
-                    min=0.0,
-                    max=0.99,
-                    step=0.01,
-                    tooltip="For the frames of a video: how calm they are, such as 0.9. 0: each image by itself.",
-                ),
+                _share("smoothing", "For the frames of a video: how calm colors are, such as 0.9."),
+                _share("coherence", "For the frames of a video: how still strokes hold, such as 0.6."),
                 io.Mask.Input("mask", optional=True, tooltip="White where the style goes."),
                 StyleType.Input("other_style", optional=True, tooltip="Used instead of the style in the list."),
             ],
@@ -74,6 +69,7 @@ class Stylize(io.ComfyNode):
         stroke_size: float,
         keep_color: str,
         smoothing: float,
+        coherence: float,
         mask: torch.Tensor | None = None,
         other_style: Checkpoint | None = None,
     ) -> io.NodeOutput:
@@ -87,7 +83,10 @@ class Stylize(io.ComfyNode):
         pixels = to_pixels(images)
         progress = comfy.utils.ProgressBar(len(pixels))
         stylized = []
-        for one in _stylize_each(stylizer, pixels, look, spread_masks(mask, len(pixels)), smoothing):
+        frames = None
+        if smoothing or coherence:
+            frames = stylizer.for_frames(smoothing, coherence, follow_camera=coherence > 0)
+        for one in _stylize_each(stylizer, frames, pixels, look, spread_masks(mask, len(pixels))):
             stylized.append(one)
             progress.update(1)
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -134,6 +133,12 @@ def _slider(name: str, limits: tuple[float, float], tooltip: str) -> Any:
     )
 
 
+def _share(name: str, tooltip: str) -> Any:
+    return io.Float.Input(
+        name, default=0.0, min=0.0, max=0.99, step=0.01, tooltip=f"{tooltip} 0: each image by itself."
+    )
+
+
 def _open_stylizer(style: Checkpoint) -> Stylizer:
     if style.digest not in _opened:
         _opened.clear()
@@ -142,10 +147,14 @@ def _open_stylizer(style: Checkpoint) -> Stylizer:
 
 
 def _stylize_each(
-    stylizer: Stylizer, pixels: np.ndarray, look: Look, masks: list[np.ndarray | None], smoothing: float
+    stylizer: Stylizer,
+    frames: FrameStylizer | None,
+    pixels: np.ndarray,
+    look: Look,
+    masks: list[np.ndarray | None],
 ) -> Iterator[np.ndarray]:
-    """Stylized images, (H, W, 3), uint8, one after the other. With an empty mask, an image stays as it is."""
-    frames = stylizer.for_frames(smoothing) if smoothing else None
+    """Stylized images, (H, W, 3), uint8, one after the other, as frames of a video or each by itself. With an empty
+    mask, an image stays as it is."""
     with tempfile.TemporaryDirectory(prefix="nst_fast.") as folder:
         for number, (image, mask) in enumerate(zip(pixels, masks, strict=True)):
             if mask is not None and not mask.any():

@@ -37,7 +37,8 @@ class CameraSource:
         self._memory: Path | None = None
         self._frames = FrameSettings(pool)
         self._size = CameraSize()
-        self._settings = {"style": self._frames.style.name, "smoothing": DEFAULT_SMOOTHING, "look": "", "size": None}
+        style = self._frames.style.name
+        self._settings = {"style": style, "smoothing": DEFAULT_SMOOTHING, "coherence": 0, "look": "", "size": None}
 
     def recall(self, memory: Path | None, *, with_style: bool) -> None:
         """Begin with the settings of the last time, as far as they are still possible.
@@ -69,7 +70,7 @@ class CameraSource:
     def change(self, wanted: dict[str, Any]) -> None:
         """See `Stream.change_settings`."""
         settings = {**self._settings, **wanted}
-        self._frames.update(json.dumps({name: settings[name] for name in ("style", "smoothing", "look")}))
+        self._frames.update(json.dumps({name: value for name, value in settings.items() if name != "size"}))
         self._size.fixed = settings["size"]
         self._size.restart()
         self._settings = settings

@@ -2,8 +2,8 @@
 
 The page sends a frame as a message of bytes: its number in four bytes, big-endian, then a JPEG. Back comes the same
 number and the stylized JPEG. A frame that arrives while another waits takes its place; the page can tell by the
-numbers. Text messages are JSON: `{"style": NAME, "smoothing": 0.5, "look": "strength=0.7"}` from the page, with any of
-these keys; `{"error": TEXT, "frame": NUMBER or null}` to the page.
+numbers. Text messages are JSON: `{"style": NAME, "smoothing": 0.5, "coherence": 0.6, "look": "strength=0.7"}` from the
+page, with any of these keys; `{"error": TEXT, "frame": NUMBER or null}` to the page.
 
 The server closes with `CLOSED_IDLE` a connection that has been idle, see `nst_fast.live.sessions`. A client connects
 again when it has something to send.
@@ -12,6 +12,7 @@ again when it has something to send.
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from starlette.websockets import WebSocket
@@ -19,7 +20,7 @@ from starlette.websockets import WebSocket
 from nst_fast.errors import NstFastError, SettingError
 from nst_fast.live import limits
 from nst_fast.live.connection_tasks import run_until_end, send
-from nst_fast.live.gallery import Style
+from nst_fast.live.gallery import LastFrame, Style, open_frames
 from nst_fast.live.sessions import Session
 from nst_fast.live.stylize_pool import StylizePool, check_frame_work, check_look
 from nst_fast.stylize.look import Look
@@ -27,9 +28,21 @@ from nst_fast.stylize.smoothing import FrameStylizer
 from nst_fast.stylize.stylizer import Stylizer
 
 NUMBER_BYTES = 4
-MAX_SMOOTHING = 0.95
+MAX_SHARE = 0.95  # of what a frame takes over from the frames before
 
 StylizeFunction = Callable[[np.ndarray], np.ndarray]
+
+
+def read_share(wanted: dict[str, Any], name: str, current: float) -> float:
+    """The value of `smoothing` or `coherence` among settings as a client sends them.
+
+    Raises:
+        SettingError: a value that is not allowed.
+    """
+    share = wanted.get(name, current)
+    if type(share) not in (int, float) or not 0 <= share <= MAX_SHARE:
+        raise SettingError(f"{name} is {str(share)[:20]}; give 0 to {MAX_SHARE}")
+    return share
 
 
 class LatestFrame:
@@ -54,12 +67,12 @@ class LatestFrame:
 
 
 class FrameSettings:
-    """How one connection wants its frames: style and look, and how much each frame takes over from the frame before."""
+    """How one connection wants its frames: style, look, and how much each frame takes over from the frame before."""
 
     def __init__(self, pool: StylizePool) -> None:
         self.pool = pool
         self.style = next(iter(pool.styles.values()))
-        self.smoothing = 0.0
+        self.smoothing = self.coherence = 0.0
         self.look = Look()
         self._stylize = self._build()
 
@@ -73,16 +86,17 @@ class FrameSettings:
             wanted = json.loads(text) if len(text) <= limits.MAX_TEXT_CHARACTERS else None
         except (ValueError, RecursionError):
             wanted = None
-        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "smoothing", "look"}:
-            raise SettingError('a text message is JSON such as {"style": "wave", "smoothing": 0.5, "look": ""}')
+        if not isinstance(wanted, dict) or not wanted.keys() <= {"style", "smoothing", "coherence", "look"}:
+            raise SettingError(
+                'a text message is JSON such as {"style": "wave", "smoothing": 0.5, "coherence": 0.6, "look": ""}'
+            )
         style = self.pool.find_style(str(wanted.get("style", self.style.name)))
-        smoothing = wanted.get("smoothing", self.smoothing)
-        if type(smoothing) not in (int, float) or not 0 <= smoothing <= MAX_SMOOTHING:
-            raise SettingError(f"smoothing is {str(smoothing)[:20]}; give 0 to {MAX_SMOOTHING}")
+        smoothing = read_share(wanted, "smoothing", self.smoothing)
+        coherence = read_share(wanted, "coherence", self.coherence)
         look = Look.parse(str(wanted["look"])) if "look" in wanted else self.look
         check_look(look)
-        if (style, smoothing, look) != (self.style, self.smoothing, self.look):
-            self.style, self.smoothing, self.look = style, smoothing, look
+        if (style, smoothing, coherence, look) != (self.style, self.smoothing, self.coherence, self.look):
+            self.style, self.smoothing, self.coherence, self.look = style, smoothing, coherence, look
             self._stylize = self._build()
 
     @property
@@ -91,7 +105,7 @@ class FrameSettings:
         return self._stylize
 
     def _build(self) -> StylizeFunction:
-        style, smoothing, look = self.style, self.smoothing, self.look
+        style, smoothing, coherence, look = self.style, self.smoothing, self.coherence, self.look
         used: Stylizer | None = None
         frames: FrameStylizer | None = None
 
@@ -101,10 +115,10 @@ class FrameSettings:
             check_frame_work(pixels, look)
             stylizer = style.stylizer
             if frames is None or stylizer is not used:
-                used, frames = stylizer, stylizer.for_frames(smoothing)
+                used, frames = stylizer, open_frames(stylizer, smoothing, coherence)
             stylizer.look = look  # other connections share it, and have looks of their own
             if isinstance(style, Style):
-                style.last_frame = pixels, smoothing, look
+                style.last_frame = LastFrame(pixels, smoothing, coherence, look)
             return frames.stylize_pixels(pixels)
 
         return stylize

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from nst_fast.media.pictures import Picture, decode_picture, encode_picture
 from nst_fast.networks.checkpoint import Checkpoint, encode_checkpoint, load_base, load_checkpoint
 from nst_fast.networks.checkpoint_header import find_checkpoint, list_shipped_checkpoints, read_checkpoint_header
 from nst_fast.stylize.look import Look
+from nst_fast.stylize.smoothing import FrameStylizer
 from nst_fast.stylize.styles import list_codes, load_code
 from nst_fast.stylize.stylizer import Stylizer
 
@@ -21,6 +22,20 @@ SAMPLE = Path(__file__).parent / "page" / "sample.jpg"
 THUMBNAIL_QUALITY = 88
 
 _Made = TypeVar("_Made")
+
+
+class LastFrame(NamedTuple):
+    """A frame, (H, W, 3), uint8, and how it was stylized."""
+
+    pixels: np.ndarray
+    smoothing: float
+    coherence: float
+    look: Look
+
+
+def open_frames(stylizer: Stylizer, smoothing: float, coherence: float) -> FrameStylizer:
+    """What stylizes the frames of one camera. Strokes that are to hold still in the scene follow the camera, too."""
+    return stylizer.for_frames(smoothing, coherence, follow_camera=coherence > 0)
 
 
 class Style:
@@ -41,8 +56,7 @@ class Style:
     Attributes:
         last_used: when its network was last asked for by more than its thumbnail, by `time.monotonic`.
         version: how often `exchange` was called.
-        last_frame: the frame that was stylized last, (H, W, 3), uint8, with its smoothing and look. None: there is
-            none. `exchange` prepares for frames like it.
+        last_frame: the one that was stylized last. None: there is none. `exchange` prepares for frames like it.
     """
 
     def __init__(
@@ -59,7 +73,7 @@ class Style:
         self.about = about
         self.last_used = time.monotonic()
         self.version = 0
-        self.last_frame: tuple[np.ndarray, float, Look] | None = None
+        self.last_frame: LastFrame | None = None
         self._load = load
         self._load_code = load_code
         self._on_open = on_open
@@ -139,11 +153,10 @@ class Style:
         if current is not None and not shares:
             current = self._open(checkpoint)
             if frame is not None:
-                pixels, smoothing, look = frame
-                current.look = look
-                frames = current.for_frames(smoothing)
+                current.look = frame.look
+                frames = open_frames(current, frame.smoothing, frame.coherence)
                 for _ in range(2):
-                    frames.stylize_pixels(pixels)
+                    frames.stylize_pixels(frame.pixels)
         with self._lock:
             self._load = lambda: checkpoint
             self._checkpoint, self._locks = checkpoint, {}

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from nst_fast.errors import SettingError
-from nst_fast.live.frames import MAX_SMOOTHING
+from nst_fast.live.frames import read_share
 from nst_fast.live.gallery import encode_jpeg
 from nst_fast.live.stylize_pool import FRAME_QUALITY, check_look, decode_frame
 from nst_fast.stylize.look import Look
 
-SETTINGS = ("style", "smoothing", "look", "size")
+SETTINGS = ("style", "smoothing", "coherence", "look", "size")
 MIN_SIDE, MAX_SIDE = 64, 1920
 
 
@@ -61,7 +61,7 @@ class Stream:
     Attributes:
         frame: the newest one. None: nothing is streamed.
         source: "camera" or "page". None: nothing is streamed.
-        settings: how the source stylizes: `style`, `smoothing`, `look` and `size`, see `check_settings`.
+        settings: how the source stylizes, see `check_settings`.
         problem: one line that says why there are no frames. None: there is no problem.
         viewers: how many there are, a virtual camera included.
     """
@@ -111,7 +111,7 @@ class Stream:
         """Ask the source to stylize like this; without a source nothing happens.
 
         Args:
-            wanted: some of `style`, `smoothing`, `look` and `size`, as `check_settings` allows them.
+            wanted: some of the settings that `check_settings` allows.
 
         Raises:
             SettingError: the source cannot.
@@ -143,7 +143,7 @@ def _wake(event: asyncio.Event) -> asyncio.Event:
 
 
 def check_settings(wanted: Any) -> dict[str, Any]:
-    """Settings as a client sends them: some of `style`, `smoothing`, `look` and `size`.
+    """Settings as a client sends them: some of `style`, `smoothing`, `coherence`, `look` and `size`.
 
     `size` is the long side of the frames in pixels, or None: as large as stays fast. Styles are checked where they are
     used, since a page may have others than the server.
@@ -152,13 +152,14 @@ def check_settings(wanted: Any) -> dict[str, Any]:
         SettingError: something else, or a value that is not allowed.
     """
     if not isinstance(wanted, dict) or not wanted.keys() <= set(SETTINGS):
-        raise SettingError('settings are JSON such as {"style": "wave", "smoothing": 0.5, "look": "", "size": 640}')
+        raise SettingError(
+            'settings are JSON such as {"style": "wave", "smoothing": 0.5, "coherence": 0.6, "look": "", "size": 640}'
+        )
     if not isinstance(wanted.get("style", ""), str) or not isinstance(wanted.get("look", ""), str):
         raise SettingError("style and look must be text")
     check_look(Look.parse(wanted.get("look", "")))
-    smoothing = wanted.get("smoothing", 0)
-    if type(smoothing) not in (int, float) or not 0 <= smoothing <= MAX_SMOOTHING:
-        raise SettingError(f"smoothing is {str(smoothing)[:20]}; give 0 to {MAX_SMOOTHING}")
+    for name in ("smoothing", "coherence"):
+        read_share(wanted, name, 0)
     size = wanted.get("size")
     if size is not None and (type(size) is not int or not MIN_SIDE <= size <= MAX_SIDE):
         raise SettingError(f"size is {str(size)[:20]}; give {MIN_SIDE} to {MAX_SIDE} pixels, or null for automatic")

@@ -41,7 +41,8 @@ class CoherenceFilter:
 
     Args:
         coherence: share of the carried output, 0 to below 1.
-        open_graph: from the bytes of an ONNX file to what runs it.
+        open_graph: from the bytes of an ONNX file to what runs it; and whether the network works at the same time, so
+            that it should take one core only.
 
     Attributes:
         blends: whether `coherence` is more than 0.
@@ -51,7 +52,7 @@ class CoherenceFilter:
         SettingError: `coherence` is out of range.
     """
 
-    def __init__(self, coherence: float, open_graph: Callable[[bytes], RunGraph]) -> None:
+    def __init__(self, coherence: float, open_graph: Callable[[bytes, bool], RunGraph]) -> None:
         if not 0 <= coherence < 1:
             raise SettingError(f"coherence is {coherence}; it must be at least 0 and below 1, such as 0.6")
         self.blends = coherence > 0
@@ -61,11 +62,12 @@ class CoherenceFilter:
         self._run_graph: RunGraph | None = None
         self._size: tuple[int, ...] = ()
 
-    def blend(self, photo: np.ndarray, stylized: np.ndarray) -> np.ndarray:
+    def blend(self, photo: np.ndarray, stylized: np.ndarray, *, beside: bool = False) -> np.ndarray:
         """The output for the next frame.
 
         Args:
             photo, stylized: what the network got and what it gave, (H, W, 3), uint8.
+            beside: whether the network works on the next one meanwhile.
         """
         if not self.blends:
             return stylized
@@ -73,12 +75,12 @@ class CoherenceFilter:
         if min(compared.shape[:2]) < _LEAST_SIDE:
             self.shown = None
             return stylized
-        output = self._carry_over(self.shown, compared, step, stylized)
+        output = self._carry_over(self.shown, compared, step, stylized, beside)
         self.shown = ShownFrame(compared, output)
         return output
 
     def _carry_over(
-        self, before: ShownFrame | None, compared: np.ndarray, step: int, stylized: np.ndarray
+        self, before: ShownFrame | None, compared: np.ndarray, step: int, stylized: np.ndarray, beside: bool
     ) -> np.ndarray:
         """The blend with the last frame; `stylized` itself where there is none, or too little of it is left.
 
@@ -93,7 +95,7 @@ class CoherenceFilter:
             return stylized
         if self._run_graph is None or self._size != stylized.shape:
             height, width = stylized.shape[:2]
-            self._run_graph = self._open_graph(build_coherence_graph(height, width, size, step))
+            self._run_graph = self._open_graph(build_coherence_graph(height, width, size, step), beside)
             self._size = stylized.shape
         inputs = {
             "before": before.compared[None],

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nst_fast.errors import SettingError
+from nst_fast.motion.camera_motion import CameraMotion
 from nst_fast.networks.input_noise import PERIOD
 from nst_fast.stylize.coherence import CoherenceFilter, ShownFrame
 from nst_fast.stylize.engines.engine import Engine, FilmFrame, stylize_next_frame
@@ -51,6 +52,7 @@ class FrameStylizer:
         coherence: blends what the network gives.
         current_finisher: gives what does the look of the next frame; the look may change from frame to frame.
         stride: of the network, the side of its squares in pixels.
+        follow_camera: True: `stylize_pixels` finds the origins of frames that are given without.
 
     Attributes:
         smoothing: as given.
@@ -67,6 +69,7 @@ class FrameStylizer:
         current_finisher: Callable[[], Finisher],
         *,
         stride: int,
+        follow_camera: bool = False,
     ) -> None:
         if not 0 <= smoothing < 1:
             raise SettingError(f"smoothing is {smoothing}; it must be at least 0 and below 1, such as 0.9")
@@ -74,6 +77,8 @@ class FrameStylizer:
         self._engine = engine
         self._coherence = coherence
         self._stride = stride
+        self._follows_camera = follow_camera
+        self._camera = CameraMotion()
         self._current_finisher = current_finisher
         self._used: np.ndarray | None = None
         self._memory = FrameMemory()
@@ -87,12 +92,14 @@ class FrameStylizer:
         """Stylize the next frame, (H, W, 3), uint8, to the same shape.
 
         Args:
-            origin: see `FilmFrame`; any whole numbers.
+            origin: see `FilmFrame`; any whole numbers. None: there is none, or it is found, see the class.
 
         Raises:
             SettingError: another shape or dtype.
         """
         check_pixels(frame, (3,))
+        if origin is None and self._follows_camera:
+            origin = self._camera.follow(frame, is_cut=False)
         finisher = self._current_finisher()
         small = finisher.shrink(frame)
         placed = _place(FilmFrame(small, False, _scale_origin(origin, frame, small)), self._stride)
@@ -136,7 +143,7 @@ class FrameStylizer:
             for frame, stylized, used in stylizing:
                 if frame.is_cut:
                     coherence.shown = None
-                yield coherence.blend(frame.pixels, stylized), Past(used, coherence.shown)
+                yield coherence.blend(frame.pixels, stylized, beside=ahead), Past(used, coherence.shown)
 
     def _run_network(
         self, frames: Iterable[FilmFrame], used: np.ndarray | None
@@ -178,6 +185,7 @@ class FrameStylizer:
         self._used = None
         self._memory = FrameMemory()
         self._coherence.shown = None
+        self._camera = CameraMotion()
 
 
 class _Placed(NamedTuple):

@@ -18,7 +18,8 @@ from nst_fast.media.resizing import resize_pixels, size_for_long_side
 from nst_fast.memory import available_bytes, is_out_of_memory
 from nst_fast.networks.checkpoint import Checkpoint
 from nst_fast.stylize.coherence import CoherenceFilter
-from nst_fast.stylize.engines.choice import build_engine, choose_engine, choose_precision, open_beside
+from nst_fast.stylize.engines.choice import build_engine, choose_engine, choose_precision, open_graph
+from nst_fast.stylize.engines.graph_engine import RunGraph
 from nst_fast.stylize.finishing import Finisher
 from nst_fast.stylize.images import open_image
 from nst_fast.stylize.look import Look
@@ -239,20 +240,32 @@ class Stylizer:
                 stylized = finisher.finish(rgb, small, stylized)
             return Picture(resize_pixels(stylized, height, width), picture.alpha)
 
-    def for_frames(self, smoothing: float, coherence: float = 0.0) -> FrameStylizer:
+    def for_frames(self, smoothing: float, coherence: float = 0.0, *, follow_camera: bool = False) -> FrameStylizer:
         """A stylizer for films, which smooths the statistics of instance normalization from frame to frame, and blends
         each output with the last one, carried along the motion of the scene.
 
         Args:
             smoothing: share of the past in the statistics, 0 (each frame by itself) to below 1.
             coherence: share of the last output, 0 to below 1, see `CoherenceFilter`.
+            follow_camera: True: strokes move with the scene when the camera turns, as in films; for frames that come
+                without origins, to `FrameStylizer.stylize_pixels`.
 
         Raises:
             SettingError: `smoothing` or `coherence` is out of range.
         """
-        blending = CoherenceFilter(coherence, lambda graph: open_beside(graph, self.engine))
+
+        def open_blending(graph: bytes, beside: bool) -> RunGraph:
+            return open_graph(graph, self.engine, 1 if beside else self.threads)
+
         stride = self.checkpoint.description.stride
-        return FrameStylizer(self._engine, smoothing, blending, lambda: self._finisher, stride=stride)
+        return FrameStylizer(
+            self._engine,
+            smoothing,
+            CoherenceFilter(coherence, open_blending),
+            lambda: self._finisher,
+            stride=stride,
+            follow_camera=follow_camera,
+        )
 
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self._tiles != "auto":

@@ -68,7 +68,7 @@ def images() -> torch.Tensor:
     return torch.randint(0, 256, (2, 24, 32, 3), generator=generator).float() / 255
 
 
-KNOBS = {"strength": 1.0, "stroke_size": 1.0, "keep_color": "no", "smoothing": 0.0}
+KNOBS = {"strength": 1.0, "stroke_size": 1.0, "keep_color": "no", "smoothing": 0.0, "coherence": 0.0}
 
 
 def as_bytes(images: torch.Tensor) -> np.ndarray:
@@ -100,7 +100,7 @@ def test_a_batch_is_stylized(nodes, host, images):
 def test_the_knobs(nodes, images):
     """They are those of Look, and transparency of the images is ignored."""
     with_alpha = torch.cat([images, torch.zeros(2, 24, 32, 1)], dim=3)
-    given = {"strength": 0.5, "stroke_size": 2.0, "keep_color": "luminance", "smoothing": 0.0}
+    given = {**KNOBS, "strength": 0.5, "stroke_size": 2.0, "keep_color": "luminance"}
     stylized = nodes["NstFastStylize"].execute(with_alpha, "chrysanthemums", **given).args[0]
     stylizer = Stylizer("chrysanthemums", look=Look(strength=0.5, stroke_size=2.0, keep_color="luminance"))
     for image, one in zip(as_bytes(images), as_bytes(stylized), strict=True):
@@ -112,6 +112,15 @@ def test_smoothing_carries_statistics_over(nodes, images):
     stylized = nodes["NstFastStylize"].execute(images, "wave", **{**KNOBS, "smoothing": 0.9}).args[0]
     frames = Stylizer("wave").for_frames(0.9)
     expected = [frames.stylize_pixels(image) for image in as_bytes(images)]
+    assert np.abs(as_bytes(stylized).astype(int) - np.stack(expected)).max() <= 1
+
+
+def test_coherence_carries_outputs_over(nodes, images):
+    """With coherence, an image that is shown again keeps part of the output that it had, and follows the camera."""
+    given = images[[0, 1, 1]]
+    stylized = nodes["NstFastStylize"].execute(given, "wave", **{**KNOBS, "coherence": 0.6}).args[0]
+    frames = Stylizer("wave").for_frames(0, 0.6, follow_camera=True)
+    expected = [frames.stylize_pixels(image) for image in as_bytes(given)]
     assert np.abs(as_bytes(stylized).astype(int) - np.stack(expected)).max() <= 1
 
 

@@ -207,12 +207,12 @@ def test_the_camera_of_the_server_is_stylized(styles, memory, decode):
         assert client.get("/api/styles").json()["camera"] == GENERATED.name
         with client.websocket_connect("ws://127.0.0.1:8765/api/stream") as viewer:
             state = read_state(viewer, source="camera")
-            assert state["settings"] == {"style": "wave", "smoothing": 0.5, "look": "", "size": None}
+            assert state["settings"] == {"style": "wave", "smoothing": 0.5, "coherence": 0, "look": "", "size": None}
             number, jpeg = read_frame(viewer, 0)
             first = decode(jpeg)
             assert first.shape == (*SIZE, 3)
             viewer.send_json({"style": other, "smoothing": 0, "size": 64})
-            read_state(viewer, settings={"style": other, "smoothing": 0, "look": "", "size": 64})
+            read_state(viewer, settings={"style": other, "smoothing": 0, "coherence": 0, "look": "", "size": 64})
             while decode(jpeg).shape != (48, 64, 3):
                 number, jpeg = read_frame(viewer, number)
             viewer.send_json({"style": "missing"})
@@ -225,7 +225,7 @@ def test_the_camera_of_the_server_is_stylized(styles, memory, decode):
             ):
                 page.receive_json()
             assert closed.value.code == CLOSED_CAMERA
-    assert json.loads(memory.read_text()) == {"style": other, "smoothing": 0, "look": "", "size": 64}
+    assert json.loads(memory.read_text()) == {"style": other, "smoothing": 0, "coherence": 0, "look": "", "size": 64}
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,8 @@ def test_a_look_that_is_too_much_work_is_told(styles, monkeypatch):
             pass
         assert "stroke_size 0.5 is too small for frames of 128 x 96" in state["problem"]
         viewer.send_json({"look": ""})
-        read_state(viewer, problem=None, settings={"style": "wave", "smoothing": 0.5, "look": "", "size": None})
+        settings = {"style": "wave", "smoothing": 0.5, "coherence": 0, "look": "", "size": None}
+        read_state(viewer, problem=None, settings=settings)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,19 @@ def test_frames_have_looks_of_their_own(address, styles, photo, encode, decode):
     assert np.abs(shown[0] - shown[1]).mean() > 4
 
 
+def test_coherence_carries_outputs_over(address, styles, photo, encode, decode):
+    """Frames of a connection that asks for it are those of `Stylizer.for_frames`, which follows the camera."""
+    checkpoint = next(iter(styles.values())).stylizer.checkpoint
+    expected = Stylizer(checkpoint, device="cpu").for_frames(0.5, 0.8, follow_camera=True)
+    frames = [encode(np.roll(photo, (3 * number, number), (0, 1))) for number in range(3)]
+    with connect(address) as connection:
+        connection.send(json.dumps({"smoothing": 0.5, "coherence": 0.8}))
+        for value, frame in enumerate(frames):
+            connection.send(number(value) + frame)
+            shown = decode(connection.recv(timeout=30)[4:]).astype(int)
+            assert np.abs(shown - expected.stylize_pixels(decode(frame))).mean() < 4
+
+
 def test_too_small_strokes_are_refused(address, encode):
     """A large frame with small strokes would be too much work; a small one is not."""
     with connect(address) as connection:
@@ -106,7 +119,9 @@ def test_too_small_strokes_are_refused(address, encode):
 def test_garbage_is_explained_and_the_next_frame_stylized(address, photo, encode):
     """Whatever comes instead of a frame is answered by one error, with the number if it had one."""
     garbage = [b"", b"abc", number(9) + b"garbage", number(9) + encode(photo)[:-99], "[]", "{", '{"a": 1}', "[" * 999]
-    garbage += [json.dumps({"smoothing": value}) for value in (2, -1, "much", True, None)] + ["x" * 2000]
+    for name in ("smoothing", "coherence"):
+        garbage += [json.dumps({name: value}) for value in (2, -1, "much", True, None)]
+    garbage.append("x" * 2000)
     with connect(address) as connection:
         for message in garbage:
             connection.send(message)

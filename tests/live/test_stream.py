@@ -89,6 +89,7 @@ def test_no_state_is_missed():
         ({"look": "region=/etc/passwd"}, "region is '/etc/passwd'; allowed here"),
         ({"smoothing": 1}, "smoothing is 1; give 0 to 0.95"),
         ({"smoothing": True}, "smoothing is True"),
+        ({"coherence": 1}, "coherence is 1; give 0 to 0.95"),
         ({"size": 63}, "size is 63; give 64 to 1920"),
         ({"size": 640.0}, "size is 640.0"),
     ],
@@ -101,5 +102,6 @@ def test_settings_are_checked(wanted, words):
 
 def test_settings_are_taken_as_they_are():
     """Any of them may be missing; no size means automatic."""
-    for wanted in ({}, {"size": None}, {"style": "wave", "smoothing": 0, "look": "strength=0.5", "size": 640}):
+    every = {"style": "wave", "smoothing": 0, "coherence": 0.6, "look": "strength=0.5", "size": 640}
+    for wanted in ({}, {"size": None}, every):
         assert check_settings(wanted) == wanted

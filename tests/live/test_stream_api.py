@@ -14,7 +14,7 @@ from nst_fast.live.frames import NUMBER_BYTES
 from nst_fast.live.server import build_app
 from nst_fast.live.stream_api import CLOSED_TAKEN
 
-SETTINGS = {"style": "wave", "smoothing": 0.5, "look": "", "size": None}
+SETTINGS = {"style": "wave", "smoothing": 0.5, "coherence": 0, "look": "", "size": None}
 
 
 def read_state(viewer, **expected):

@@ -208,20 +208,21 @@ def test_the_camera_of_the_server_is_shown_and_steered(browser, camera_address):
 
 
 def test_the_page_opens_as_it_was_left(browser, address):
-    """Style, knobs, smoothing and size are remembered; what the address says counts more, and then alone."""
+    """Style, knobs, smoothing, coherence and size are remembered; what the address says counts more, and then alone."""
     with open_page(browser, address, camera=False) as page:
         wait_until(page, SHOWN)
         page.get_by_role("radio", name="Third").check(force=True)
         for name, value in (("strength", "0.4"), ("stroke_size", "2"), ("keep_color", "match"), ("region", "person")):
             move(page, name, value)
-        page.locator("#smoothing").fill("0.8")
-        page.locator("#smoothing").dispatch_event("change")
-        read = """() => ["strength", "stroke_size", "keep_color", "smoothing"]
+        for name, value in (("smoothing", "0.8"), ("coherence", "0.4")):
+            page.locator(f"#{name}").fill(value)
+            page.locator(f"#{name}").dispatch_event("change")
+        read = """() => ["strength", "stroke_size", "keep_color", "smoothing", "coherence"]
             .map((name) => document.querySelector("#" + name).value)
             .concat(["#region", "#style-list"].map((list) => document.querySelector(list + " input:checked").value))"""
         page.goto(address)
         wait_until(page, SHOWN)
-        assert page.evaluate(read) == ["0.4", "2", "match", "0.8", "person", "third"]
+        assert page.evaluate(read) == ["0.4", "2", "match", "0.8", "0.4", "person", "third"]
         page.goto(address + "?stroke_size=3")
         wait_until(page, SHOWN)
-        assert page.evaluate(read) == ["1", "3", "", "0.8", "", "first"]
+        assert page.evaluate(read) == ["1", "3", "", "0.8", "0.4", "", "first"]

@@ -11,7 +11,7 @@ from nst_fast.evaluation.warping import Warp
 from nst_fast.media.pictures import read_picture
 from nst_fast.stylize.coherence import CoherenceFilter
 from nst_fast.stylize.coherence_graph import build_coherence_graph
-from nst_fast.stylize.engines.choice import list_engines, open_beside
+from nst_fast.stylize.engines.choice import list_engines, open_graph
 
 ENGINES = [name for name in list_engines("cpu") if name in ("onnxruntime", "openvino")]
 PHOTO = read_picture(Path(__file__).parents[2] / "docs" / "examples" / "photos" / "china.jpg").rgb
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 180, 260  # no multiples of the squares that are compared
 
 
 def build_filter(coherence: float, engine: str = "onnxruntime") -> CoherenceFilter:
-    return CoherenceFilter(coherence, lambda graph: open_beside(graph, engine))
+    return CoherenceFilter(coherence, lambda graph, beside: open_graph(graph, engine, 1 if beside else None))
 
 
 def shoot(motion: Motion, frames: int, noise: float = 2.0) -> list[np.ndarray]:
@@ -120,7 +120,7 @@ def test_without_a_past_outputs_are_the_networks():
         assert filter_.blend(photo, stylized) is stylized
         assert (filter_.shown is None) == (photo is small or photo is narrow)
     assert filter_.blend(large, 200 - large) is not None and filter_.shown is not None
-    off = CoherenceFilter(0.0, lambda graph: pytest.fail("no graph is needed"))
+    off = CoherenceFilter(0.0, lambda *_: pytest.fail("no graph is needed"))
     for _ in range(2):
         assert off.blend(large, stylized) is stylized
 

@@ -197,6 +197,29 @@ def test_squares_lie_in_the_scene(stylizer, smoothing):
     assert change((0, 0), (3, 6)) < 0.5 * change(None, None)
 
 
+def test_the_camera_is_followed(random_network):
+    """Asked to, it finds the origins by itself; after a reset it begins anew, and an origin that is given counts."""
+    stylizer = Stylizer(checkpoint_from_network(random_network("realtime", input_noise=0.1)), device="cpu")
+    rough = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    scene = np.asarray(Image.fromarray(rough).resize((360, 240), Image.Resampling.BICUBIC))
+    shots = [np.ascontiguousarray(scene[5 * number :][:150, 8 * number :][:, :250]) for number in range(3)]
+    following, told, fixed = stylizer.for_frames(0.5, follow_camera=True), *(stylizer.for_frames(0.5) for _ in "ab")
+
+    def compare(number: int, *given: tuple[int, int], expected: tuple[int, int]) -> None:
+        shown, known, wrong = (
+            frames.stylize_pixels(shots[number], *origin).astype(int)
+            for frames, origin in ((following, given), (told, [expected]), (fixed, [(0, 0)]))
+        )
+        assert np.abs(shown - known).max() <= 1 and (expected == (0, 0) or np.abs(shown - wrong).max() > 4)
+
+    for number in range(3):
+        compare(number, expected=(5 * number, 8 * number))
+    following.reset()
+    told.reset()
+    compare(0, expected=(0, 0))
+    compare(1, (2, 3), expected=(2, 3))
+
+
 def test_no_frames_are_no_film(stylizer):
     """A film without frames gives none."""
     assert list(stylizer.for_frames(0.9).stylize_frames([])) == []

@@ -31,7 +31,9 @@ export function useBackend(kind) {
   backend.worker?.close();
   hideNotice();
   memory.set("backend", kind);
-  find("smoothing-label").hidden = kind !== "server";
+  for (const label of document.querySelectorAll(".of-server")) {
+    label.hidden = kind !== "server";
+  }
   document.querySelector(`#backends [value=${kind}]`).checked = true;
   const computer = isOnThisComputer ? "on this computer" : `on ${location.hostname}`;
   find("privacy").textContent =
@@ -84,6 +86,7 @@ export function frameSettings(moving) {
   return {
     style: style.name,
     smoothing: moving ? Number(find("smoothing").value) : 0,
+    coherence: moving ? Number(find("coherence").value) : 0,
     look: lookText(style),
     knobs: lookValues(style),
     adjustable: Boolean(style.adjustable),

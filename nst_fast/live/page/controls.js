@@ -32,6 +32,7 @@ const BUTTONS = {
   "refining-discard": discard,
   "notice-close": hideNotice,
 };
+const SHARES = ["smoothing", "coherence"]; // of what a frame takes over from the frames before
 const KEYS = { " ": "freeze", s: "save", r: "record", c: "compare", m: "mirror", f: "full", o: "file", "?": "help" };
 
 export function wireControls() {
@@ -46,7 +47,9 @@ export function wireControls() {
 /** The menus as they were when the page was last open. */
 export function restoreMenus() {
   find("mirror").setAttribute("aria-pressed", String(memory.get("mirror") !== "false"));
-  find("smoothing").value = memory.get("smoothing") ?? find("smoothing").value;
+  for (const name of SHARES) {
+    find(name).value = memory.get(name) ?? find(name).value;
+  }
   if (memory.get("size")) {
     find("size").value = memory.get("size");
     find("size").onchange();
@@ -80,10 +83,12 @@ function wireMenus() {
   wireFile("file", openFile);
   wireFile("style-image", useStyleImage);
   find("cameras").onchange = startCamera;
-  find("smoothing").onchange = () => {
-    memory.set("smoothing", find("smoothing").value);
-    change();
-  };
+  for (const name of SHARES) {
+    find(name).onchange = () => {
+      memory.set(name, find(name).value);
+      change();
+    };
+  }
   state.afterChange = tellSettings;
   const onKnob = () => {
     showShare();

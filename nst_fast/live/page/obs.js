@@ -22,7 +22,7 @@ function readAddress() {
   if (look.length) {
     wanted.look = new URLSearchParams(look).toString();
   }
-  for (const name of ["smoothing", "size"]) {
+  for (const name of ["smoothing", "coherence", "size"]) {
     if (query.has(name)) {
       wanted[name] = Number(query.get(name));
     }

@@ -1,6 +1,6 @@
 // Stylizes on the computer that the page comes from: frames go over a WebSocket as JPEG, and come back stylized.
 //
-// From the page: {type: "stylize", number, bitmap, style, smoothing, look}. To the page: {type: "stylized", number,
+// From the page: {type: "stylize", number, bitmap, style, smoothing, coherence, look}. To the page: {type: "stylized", number,
 // source, stylized, jpeg}, {type: "dropped", number}, {type: "failed", number, reason}, {type: "state", open, why}.
 
 const JPEG_QUALITY = 0.9;
@@ -96,7 +96,7 @@ async function receive(data) {
   }
 }
 
-async function send({ number, bitmap, style, smoothing, look }) {
+async function send({ number, bitmap, style, smoothing, coherence, look }) {
   if (asleep) {
     connect();
   }
@@ -106,7 +106,7 @@ async function send({ number, bitmap, style, smoothing, look }) {
     postMessage({ type: "dropped", number });
     return;
   }
-  const settings = JSON.stringify({ style, smoothing, look });
+  const settings = JSON.stringify({ style, smoothing, coherence, look });
   if (settings !== sentSettings) {
     sentSettings = settings;
     socket.send(settings);

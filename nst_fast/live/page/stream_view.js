@@ -19,7 +19,7 @@ export class StreamView {
     this.timer = setInterval(() => this.#ask(), ASK_AGAIN);
   }
 
-  /** Wish for settings: some of style, smoothing, look and size. */
+  /** Wish for settings: some of style, smoothing, coherence, look and size. */
   send(settings) {
     if (this.socket.readyState === WebSocket.OPEN && Object.keys(settings).length) {
       this.socket.send(JSON.stringify(settings));

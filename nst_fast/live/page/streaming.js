@@ -82,8 +82,8 @@ document.addEventListener("visibilitychange", tellHidden);
 // ---- settings ----
 
 function readSettings() {
-  const { style, smoothing, look } = frameSettings(true);
-  return { style, smoothing, look, size: pace.automatic ? null : pace.fixed };
+  const { style, smoothing, coherence, look } = frameSettings(true);
+  return { style, smoothing, coherence, look, size: pace.automatic ? null : pace.fixed };
 }
 
 /** After a change on the page: tell whoever streams. */
@@ -102,14 +102,13 @@ export function tellSettings() {
 }
 
 /** Set the page to settings that somebody else chose; what it does not know is left out. */
-function applySettings({ style, smoothing, look, size }) {
+function applySettings({ style, smoothing, coherence, look, size }) {
   applying = true;
   if (look !== undefined) {
     setLook(look);
   }
-  if (smoothing !== undefined) {
-    find("smoothing").value = smoothing;
-  }
+  find("smoothing").value = smoothing ?? find("smoothing").value;
+  find("coherence").value = coherence ?? find("coherence").value;
   const option = size === undefined ? null : [...find("size").options].find(({ value }) => value === String(size ?? "auto"));
   if (option) {
     find("size").value = option.value;

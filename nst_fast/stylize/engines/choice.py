@@ -106,18 +106,19 @@ def why_not(engine: str, device: str, precision: str) -> str:
     return ""
 
 
-def open_beside(graph: bytes, engine: str) -> RunGraph:
-    """What runs an ONNX graph beside the network, in float32 on one core of the processor.
+def open_graph(graph: bytes, engine: str, threads: int | None) -> RunGraph:
+    """What runs an ONNX graph beside the network, in float32 on the processor.
 
     Args:
         graph: the bytes of an ONNX file, of fixed size.
         engine: that of the network, as `choose_engine` gave it. PyTorch runs no graphs: ONNX Runtime stands in.
+        threads: None: one for each core.
     """
     if engine == "openvino":
         from nst_fast.stylize.engines.openvino_engine import open_with_openvino
 
-        return open_with_openvino(graph, precision="fp32", threads=1)
-    return open_with_onnxruntime(graph, device="cpu", threads=1)
+        return open_with_openvino(graph, precision="fp32", threads=threads)
+    return open_with_onnxruntime(graph, device="cpu", threads=threads)
 
 
 def build_engine(engine: str, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> Engine:
