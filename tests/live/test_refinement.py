@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from nst_fast.errors import ImageError, SettingError
 from nst_fast.live import refinement, torch_refining
-from nst_fast.live.gallery import Style
+from nst_fast.live.gallery import LastFrame, Style
 from nst_fast.live.refinement import MAX_POINTS
 from nst_fast.live.refiner import check_photos
 from nst_fast.live.server import build_app
@@ -187,7 +187,7 @@ def test_scales_and_shifts_alone_are_exchanged_without_another_engine(styles, ph
     """A network that shares its weights with the one in use takes its stylizer; another one gets one that is ready."""
     style = styles["wave"].make_sibling("mine", {}, load_base())
     stylizer = style.stylizer
-    style.last_frame = photo, 0.5, stylizer.look
+    style.last_frame = LastFrame(photo, 0.5, 0.0, stylizer.look)
     style.exchange(load_checkpoint(checkpoints["code"]))
     assert style.stylizer is stylizer
     assert np.abs(stylizer.stylize_pixels(photo).astype(int) - expected(checkpoints["code"], photo)).max() <= 1
