@@ -4,16 +4,15 @@
 STYLES holds the style images as FILE.jpg, see ARTWORKS, also in subfolders; PHOTOS some 1,300 natural photos with a
 short side of 288 pixels or more.
 
-All styles are made by one recipe: from the base network in the style that the predictor reads off the image, trained
-in two parts, runs/zoo/NAME/1 and runs/zoo/NAME/2. A mean of the weights before and after is written as
-runs/zoo/NAME.safetensors (Wortsman et al. 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the
-subject of the other, with fewer artifacts than either; in the end its colors are fitted to the style image, as by
-`nst-fast train fit_colors=true`. --further goes on from the shipped networks instead, with the
-second part alone. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
+All styles are made by one recipe: the base network, in the style that the predictor reads off the image, is trained on
+in runs/zoo/NAME, and a mean of the weights before and after is written as runs/zoo/NAME.safetensors (Wortsman et al.
+2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the subject of the other, with fewer artifacts
+than either. --further goes on from the shipped networks instead. checkpoints/README.md says how the shipped styles were
+made, and what blind judges preferred.
 
 Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
-NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU there is one part, with
-the settings of preset=full.
+NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU the settings are those
+of preset=full.
 
 --codes trains nothing, and takes seconds: `checkpoints/base/codes.safetensors` gets the predicted code of each style,
 for blends, and `docs/style_images` a thumbnail. Where no network is shipped, the code becomes
@@ -32,17 +31,11 @@ import safetensors.numpy
 import torch
 from PIL import Image
 
-from nst_fast.data.content_images import ContentImages, list_photos
-from nst_fast.data.held_out import HELD_OUT_SHORT_SIDE, hold_out_photos
-from nst_fast.data.images import load_image
 from nst_fast.files.atomic import replace_atomically
 from nst_fast.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from nst_fast.networks.description import STEERING
-from nst_fast.networks.torch_network import checkpoint_from_network, network_from_checkpoint
 from nst_fast.stylize.style_image import predict_style
 from nst_fast.stylize.styles import CODES_FILE
-from nst_fast.training.color_fit import cut_sample, fit_colors
-from nst_fast.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,20 +69,18 @@ ARTWORKS = {
 }
 
 
-# On a CPU, six to seven minutes on one core for each part. The second is by VGG-19 alone, with larger crops and fewer
-# of them. Once there are strokes, a lower strength brings more of the subject and loses little of them.
-FIRST_PART = ["preset=laptop", "fit_colors=false"]  # colors are fitted once, in the end
-SECOND_PART = [
-    "style_strength=4",
+# On a CPU, eight to twenty minutes on one core. By VGG-19 alone and on large crops, since small ones are not what whole
+# pictures are. Colors need no fitting: crops are compared together, so all of them are found.
+SETTINGS = [
     "loss_network=vgg19",
     "compact_share=0",
-    "steps=250",
+    "steps=240",
     "batch_size=2",
     "crop_size=224",
     "largest_crop=1.5",
     "learning_rate=0.005",
+    "fit_colors=false",
 ]
-
 
 # Of the trained network in the mean with the one that it began as.
 SHARE = 0.6
@@ -122,25 +113,18 @@ def main() -> None:
 def make(name: str, style: Path, options: argparse.Namespace) -> None:
     """Train one network, and write runs/zoo/NAME.safetensors."""
     before = load_checkpoint(name) if options.further else predict_style(style)
-    parts = [SECOND_PART] if options.further else [FIRST_PART, SECOND_PART]
-    init = name if options.further else "base"
-    for number, settings in enumerate([["preset=full"]] if torch.cuda.is_available() else parts, 1):
-        init = str(train(name, style, options.photos, ROOT / "runs" / "zoo" / name / str(number), init, settings))
-    after = load_checkpoint(init)
+    after = load_checkpoint(train(name, style, options.photos, init=name if options.further else "base"))
     weights = {key: (1 - SHARE) * before.weights[key] + SHARE * weight for key, weight in after.weights.items()}
-    training = {**after.info.training, "share_in_average": SHARE, "fit_colors": True}
+    training = {**after.info.training, "share_in_average": SHARE}
     info = dataclasses.replace(after.info, training=training, held_out={})  # which were those of the trained network
-    mean = network_from_checkpoint(dataclasses.replace(after, weights=weights))
-    photos, _ = hold_out_photos(list_photos(options.photos), options.photos, TrainSettings.held_out_photos)
-    style_image = load_image(style, short_side=TrainSettings.style_short_side)
-    fitted = fit_colors(mean, cut_sample(ContentImages(photos, HELD_OUT_SHORT_SIDE)), style_image)
     path = ROOT / "runs" / "zoo" / f"{name}.safetensors"
-    save_checkpoint(path, checkpoint_from_network(fitted, info), dtype="fp16")
+    save_checkpoint(path, dataclasses.replace(after, weights=weights, info=info), dtype="fp16")
 
 
-def train(name: str, style: Path, photos: Path, run: Path, init: str, settings: list[str]) -> Path:
-    """Train in the folder `run`; gives the checkpoint."""
-    artwork = ARTWORKS[name]
+def train(name: str, style: Path, photos: Path, *, init: str) -> Path:
+    """Train in runs/zoo/NAME; gives the checkpoint."""
+    artwork, run = ARTWORKS[name], ROOT / "runs" / "zoo" / name
+    settings = ["preset=full", "fit_colors=false"] if torch.cuda.is_available() else SETTINGS
     command = [
         str(Path(sys.executable).with_name("nst-fast")),
         "train",

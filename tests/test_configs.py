@@ -90,6 +90,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "loss_network.pooling": "max",
         "loss_network.input_normalization": None,
         "loss.scaling": "johnson",
+        "crop_share": 1.0,
         "code_share": 0.1,  # only where training starts from the base network
         "network.adjustable": False,
         "temporal_weight": 0.0,
@@ -97,7 +98,7 @@ def test_the_paper_is_that_of_johnson(compose_train):
         "loss.tone_weight": None,  # by the scaling: 0
         "loss.color_weight": None,  # also 0
         "loss.band_share": 0.2,  # only of moments, like window_share
-        "loss.window_share": 0.6,
+        "loss.window_share": 0.0,
         "loss.content_focus": 0.95,  # only with scaling=relative
         "loss.content_taps": {"relu3_3": 1.0},
         "loss.style_taps": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},

@@ -46,15 +46,14 @@ class Palette(NamedTuple):
 @torch.no_grad()
 def measure_palette(style_images: Tensor) -> Palette:
     """The palette of a style image, (1, 3, H, W), RGB in [0, 1]."""
-    colors = _list_colors(style_images)
-    return _build_palette(_spread(colors, _COLORS))
+    return _build_palette(sample_colors(list_colors(style_images), _COLORS))
 
 
 @torch.no_grad()
 def mix_palettes(palettes: Sequence[Palette], shares: Sequence[float]) -> Palette:
     """The palette of one canvas on which each of these covers its share; the shares add up to 1."""
     kept = [(one.colors, round(share * _COLORS)) for one, share in zip(palettes, shares, strict=True)]
-    return _build_palette(torch.cat([_spread(colors, count) for colors, count in kept], dim=1))
+    return _build_palette(torch.cat([sample_colors(colors, count) for colors, count in kept], dim=1))
 
 
 def color_loss(stylized: Tensor, palette: Palette) -> Tensor:
@@ -68,9 +67,14 @@ def color_loss(stylized: Tensor, palette: Palette) -> Tensor:
         (B,): the mean over directions and ranks of the squared difference of sorted projections. 1 for an image that
         has the palette's mean color everywhere.
     """
+    return compare_colors(list_colors(stylized), palette)
+
+
+def compare_colors(colors: Tensor, palette: Palette) -> Tensor:
+    """As `color_loss`, of colors, (B, N, 3), from `list_colors`."""
     # Matrix products would be rounded to half precision under autocast.
-    with torch.autocast(stylized.device.type, enabled=False):
-        projected = (_list_colors(stylized) - palette.mean) @ palette.projection
+    with torch.autocast(colors.device.type, enabled=False):
+        projected = (colors - palette.mean) @ palette.projection
         return (_average_by_rank(projected) - palette.projected).square().mean((1, 2))
 
 
@@ -90,8 +94,8 @@ def _build_palette(colors: Tensor) -> Palette:
         return Palette(colors, mean, projection, _average_by_rank(around @ projection))
 
 
-def _list_colors(images: Tensor) -> Tensor:
-    """(B, 3, H, W) to (B, N, 3)."""
+def list_colors(images: Tensor) -> Tensor:
+    """The colors of images, (B, 3, H, W), RGB in [0, 1]: (B, N, 3), averaged over squares of 2x2 pixels."""
     images = in_full_precision(images)
     return avg_pool2d(images, [min(_SQUARE, side) for side in images.shape[2:]]).flatten(2).mT
 
@@ -100,10 +104,10 @@ def _average_by_rank(projected: Tensor) -> Tensor:
     """(B, N, D) to (B, 64, D): sorted, and averaged over each 64th of the ranks."""
     ordered = projected.sort(1).values
     count = -(-ordered.shape[1] // _RANKS) * _RANKS
-    return _spread(ordered, count).unflatten(1, (_RANKS, -1)).mean(2)
+    return sample_colors(ordered, count).unflatten(1, (_RANKS, -1)).mean(2)
 
 
-def _spread(values: Tensor, count: int) -> Tensor:
-    """`count` of N values, evenly spread: (B, N, ...) to (B, count, ...)."""
-    places = (torch.arange(count, device=values.device) + 0.5) * values.shape[1] / count
-    return values[:, places.long()]
+def sample_colors(colors: Tensor, count: int) -> Tensor:
+    """`count` of N colors, evenly spread: (B, N, 3) to (B, count, 3); where there are fewer, some several times."""
+    places = (torch.arange(count, device=colors.device) + 0.5) * colors.shape[1] / count
+    return colors[:, places.long()]

@@ -5,6 +5,7 @@ of the squared norm for paintings. So a network that gets the average activation
 Here mean and covariance count by themselves, each relative to its own norm. See docs/experiments/style-loss.md.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -118,7 +119,7 @@ class _WeightedMoments(torch.autograd.Function):
         return gradient, None
 
 
-def mix_moments(moments: list[Moments], shares: list[float]) -> Moments:
+def mix_moments(moments: Sequence[Moments], shares: Sequence[float | Tensor]) -> Moments:
     """The moments of one canvas on which each of several images covers its share; the shares add up to 1."""
     of_all = sum(one.shares * share for one, share in zip(moments, shares, strict=True))
     assert isinstance(of_all, Tensor)

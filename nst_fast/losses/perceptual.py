@@ -7,10 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from nst_fast.errors import ImageError, SettingError
-from nst_fast.losses.colors import color_loss
+from nst_fast.losses.colors import compare_colors, list_colors
 from nst_fast.losses.content import content_loss, measure_feature_variance, weigh_detail
 from nst_fast.losses.grid import grid_power
-from nst_fast.losses.moments import measure_moments, measure_windows, moment_loss, split_counts
+from nst_fast.losses.moments import (
+    Moments,
+    measure_moments,
+    measure_windows,
+    moment_loss,
+    split_counts,
+)
+from nst_fast.losses.recent_style import Company, StyleStatistics
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.losses.style import style_loss
 from nst_fast.losses.style_targets import StyleTargets, measure_style, mix_targets, share_out
@@ -142,9 +149,35 @@ class PerceptualLoss(nn.Module):
             `style`, `tone`, `color`, `total_variation` and `grid`, and one for each tap, such as `style.relu1_1`. All
             are means over the batch.
         """
+        total, terms, _ = self._compare(stylized, photos, strengths, targets or self.targets, symmetric, None)
+        return total, terms
+
+    def compare_among(
+        self, stylized: Tensor, photos: Tensor, company: Company, *, strengths: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor], StyleStatistics]:
+        """As `forward`, but the style and the colors of each image are compared together with those of its company.
+
+        So the terms say how far all of them are from the style image. Images that were stylized at another strength
+        than 1 are compared by themselves, and so are windows. With moments only.
+
+        Returns:
+            Also the style of each image, detached.
+        """
+        total, terms, statistics = self._compare(stylized, photos, strengths, self.targets, False, company)
+        assert statistics is not None
+        return total, terms, statistics
+
+    def _compare(
+        self,
+        stylized: Tensor,
+        photos: Tensor | PhotoTargets,
+        strengths: Tensor | None,
+        targets: StyleTargets,
+        symmetric: bool,
+        company: Company | None,
+    ) -> tuple[Tensor, dict[str, Tensor], StyleStatistics | None]:
         settings = self.settings
         photo = self.measure_content(photos) if isinstance(photos, Tensor) else photos
-        targets = targets or self.targets
         features = self.loss_network(stylized, self.content_taps.keys() | self.style_taps.keys())
         by_tap: dict[str, Tensor] = {}
         for tap in self.content_taps:
@@ -155,8 +188,20 @@ class PerceptualLoss(nn.Module):
                 self.feature_variance[tap],
                 photo.weights.get(tap),
             )
+        # Which images are compared together with their company.
+        joins = torch.ones(len(stylized), dtype=torch.bool, device=stylized.device)
+        joins = joins if strengths is None else strengths == 1
+        moments: dict[str, Moments] = {}
         for tap in self.style_taps:
-            by_tap[f"style.{tap}"] = self._compare_style(tap, stylized, features[tap], targets, photo.ranks, symmetric)
+            if settings.compares_moments:
+                moments[tap] = self._measure_moments(features[tap], photo.ranks)
+                style = self._compare_moments(tap, moments[tap], targets, symmetric, company, joins)
+                if settings.window_share > 0:
+                    by_windows = self._compare_windows(tap, stylized, features[tap], moments[tap], targets, symmetric)
+                    style = style + settings.window_share * by_windows
+            else:
+                style = style_loss(features[tap], targets.grams[tap], settings.scaling)
+            by_tap[f"style.{tap}"] = style
         terms = {
             "content": self._over_taps(by_tap, "content", self.content_taps),
             "style": self._over_taps(by_tap, "style", self.style_taps),
@@ -165,8 +210,12 @@ class PerceptualLoss(nn.Module):
         }
         if photo.ranks is not None:
             terms["tone"] = tone_loss(stylized, photo.ranks, targets.tone_curves, symmetric=symmetric)
+        colors = list_colors(stylized)
         if settings.weighs_colors > 0:
-            terms["color"] = color_loss(stylized, targets.palette)
+            terms["color"] = compare_colors(colors, targets.palette)
+            if company is not None:
+                among = compare_colors(company.add_colors(colors), targets.palette)
+                terms["color"] = torch.where(joins, company.count_fully(among), terms["color"])
         style_share: Tensor | float = 1.0
         total = settings.content_weight * terms["content"]
         if strengths is not None:
@@ -182,32 +231,50 @@ class PerceptualLoss(nn.Module):
             if weight > 0:  # else the term is only shown, and its gradient would cost time
                 total = total + weight * terms[name]
         named = {"total": total, **terms, **by_tap}
-        return total.mean(), {name: term.detach().mean() for name, term in named.items()}
+        means = {name: term.detach().mean() for name, term in named.items()}
+        statistics = None if company is None else StyleStatistics(moments, colors).detach()
+        return total.mean(), means, statistics
 
-    def _compare_style(
+    def _measure_moments(self, features: Tensor, ranks: Tensor | None) -> Moments:
+        bands = None if ranks is None or self.settings.band_share == 0 else weigh_bands(ranks, *features.shape[2:])
+        return measure_moments(features, bands)
+
+    def _compare_moments(
+        self,
+        tap: str,
+        moments: Moments,
+        targets: StyleTargets,
+        symmetric: bool,
+        company: Company | None,
+        joins: Tensor,
+    ) -> Tensor:
+        """The style loss but for its windows, times their shares, (B,)."""
+        settings, target = self.settings, targets.moments[tap]
+
+        def compare(given: Moments) -> Tensor:
+            over_all = moment_loss(given.over_all(), target.over_all(), symmetric=symmetric)
+            if given.shares.shape[1] == 1:
+                return (1 - settings.window_share) * over_all
+            by_bands = moment_loss(given, target, symmetric=symmetric)
+            return (1 - settings.window_share - settings.band_share) * over_all + settings.band_share * by_bands
+
+        alone = compare(moments)
+        if company is None:
+            return alone
+        return torch.where(joins, company.count_fully(compare(company.add_moments(tap, moments))), alone)
+
+    def _compare_windows(
         self,
         tap: str,
         stylized: Tensor,
         features: Tensor,
+        moments: Moments,
         targets: StyleTargets,
-        ranks: Tensor | None,
         symmetric: bool,
     ) -> Tensor:
-        settings = self.settings
-        if not settings.compares_moments:
-            return style_loss(features, targets.grams[tap], settings.scaling)
-        target = targets.moments[tap]
-        whole = target.over_all()
-        bands = None if settings.band_share == 0 or ranks is None else weigh_bands(ranks, *features.shape[2:])
-        moments = measure_moments(features, bands)
-        over_all = by_bands = by_windows = moment_loss(moments.over_all(), whole, symmetric=symmetric)
-        if bands is not None:
-            by_bands = moment_loss(moments, target, symmetric=symmetric)
-        windows = split_counts(stylized, features)
-        if settings.window_share > 0 and windows != (1, 1):
-            by_windows = moment_loss(measure_windows(features, *windows), whole, symmetric=symmetric)
-        rest = 1 - settings.band_share - settings.window_share
-        return rest * over_all + settings.band_share * by_bands + settings.window_share * by_windows
+        whole, windows = targets.moments[tap].over_all(), split_counts(stylized, features)
+        of_windows = moments.over_all() if windows == (1, 1) else measure_windows(features, *windows)
+        return moment_loss(of_windows, whole, symmetric=symmetric)
 
     def _over_taps(self, by_tap: Mapping[str, Tensor], kind: str, taps: Mapping[str, float]) -> Tensor:
         weighted = torch.stack([weight * by_tap[f"{kind}.{tap}"] for tap, weight in taps.items()]).sum(0)

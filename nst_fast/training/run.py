@@ -11,6 +11,7 @@ from torch import Tensor
 from nst_fast.data.sampler import mix_seed
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
+from nst_fast.losses.recent_style import Company, RecentStyle, StyleStatistics
 from nst_fast.losses.temporal import Motion, temporal_loss
 from nst_fast.networks.description import STEERING, interpolate_strength
 from nst_fast.networks.input_noise import PERIOD
@@ -129,6 +130,9 @@ class TrainingRun:
         # float16 gradients underflow without it. It does nothing for other number types.
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.autocast_type == torch.float16)
         self.guard = DivergenceGuard()
+        # One for each loss network, since each has its own taps. None: each crop is compared by itself.
+        self._recent = self._build_recent(loss)
+        self._opening_recent = None if opening_loss is None else self._build_recent(opening_loss)
         prepare = _compile if settings.compile else lambda compute: compute
         self._losses = prepare(functools.partial(self._compute_losses, loss))
         self._opening_losses = prepare(functools.partial(self._compute_losses, opening_loss or loss))
@@ -155,10 +159,16 @@ class TrainingRun:
     def take_step(self, photos: Tensor) -> None:
         """Train one step on a batch of photos, shape (B, 3, H, W), RGB in [0, 1], on any device."""
         photos = photos.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
-        compute_losses = self._opening_losses if self.step < self.opening_steps else self._losses
+        opens = self.step < self.opening_steps
+        compute_losses, recent = (self._opening_losses, self._opening_recent) if opens else (self._losses, self._recent)
         for weight in self._shared_weights:  # without gradients they stay as they are, and steps are faster
             weight.requires_grad_(self.step >= self.code_steps)
-        total, terms = compute_losses(*self._draw_conditions(photos))
+        conditions = self._draw_conditions(photos)
+        total, terms, measured = compute_losses(None if recent is None else recent.recall(), *conditions)
+        if recent is not None:
+            strengths = conditions[2]
+            counts = photos.new_ones(len(photos), dtype=torch.bool) if strengths is None else strengths == 1
+            recent.remember(measured, counts)
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         for optimizer in self.optimizers.values():
@@ -213,13 +223,22 @@ class TrainingRun:
         self._finished = None
 
     def _parts(self) -> dict[str, Any]:
+        recent = {"recent_style": self._recent, "opening_recent_style": self._opening_recent}
         return {
             "network": self.network,
             "average": self.average,
             "scaler": self.scaler,
             "guard": self.guard,
+            **{name: one for name, one in recent.items() if one is not None},
             **self.optimizers,
         }
+
+    def _build_recent(self, loss: PerceptualLoss) -> RecentStyle | None:
+        settings = self.settings
+        if settings.crop_share == 1 or settings.train_only == "strength" or not settings.loss.compares_moments:
+            return None
+        in_bands = settings.loss.band_share > 0
+        return RecentStyle(loss.targets, in_bands=in_bands, share=settings.crop_share).to(self.device)
 
     def _draw_conditions(self, photos: Tensor) -> tuple[Any, ...]:
         """The photos of a step and all that is random about it, as `_compute_losses` takes them."""
@@ -240,6 +259,7 @@ class TrainingRun:
     def _compute_losses(
         self,
         loss: PerceptualLoss,
+        company: Company | None,
         photos: Tensor,
         origin: Tensor,
         strengths: Tensor | None,
@@ -247,17 +267,21 @@ class TrainingRun:
         moved: Tensor | None,
         motion: Motion | None,
         temporal_weight: Tensor | None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, dict[str, Tensor], StyleStatistics | None]:
         with torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None):
             steering = None if shares is None else mix_strengths(self.network.steering, shares)
             stylized = self.network(photos, origin=origin, steering=steering)
-            total, terms = loss(stylized, photos, strengths=strengths)
+            measured = None
+            if company is None:
+                total, terms = loss(stylized, photos, strengths=strengths)
+            else:
+                total, terms, measured = loss.compare_among(stylized, photos, company, strengths=strengths)
             if moved is None or motion is None or temporal_weight is None:
-                return total, terms
+                return total, terms, measured
             half = len(moved)
             again = self.network(
                 moved, origin=(origin + motion.camera) % PERIOD, steering=None if steering is None else steering[:half]
             )
             temporal = temporal_loss(stylized[:half], again, motion).mean()
             total = total + temporal_weight * temporal
-            return total, {**terms, "total": total.detach(), "temporal": temporal.detach()}
+            return total, {**terms, "total": total.detach(), "temporal": temporal.detach()}, measured

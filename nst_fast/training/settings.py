@@ -73,9 +73,15 @@ class TrainSettings:
     artist: str | None = setting(None, "its artist, kept in the checkpoint", verbatim=True, changes_result=False)
     year: int | None = setting(None, "its year, kept in the checkpoint", changes_result=False)
 
-    loss: LossSettings = setting(LossSettings(grid_weight=30.0), "", heading="Look of the style")
+    loss: LossSettings = setting(LossSettings(grid_weight=30.0, window_share=0.0), "", heading="Look of the style")
     temporal_weight: float = setting(
         2.0, "weight of the temporal loss, which makes strokes follow what moves in films; 0: none", at_least=0
+    )
+    crop_share: float = setting(
+        0.25,
+        "share of a crop in the compared style; the rest is of recent crops; 1: alone (moments only)",
+        more_than=0,
+        at_most=1,
     )
     style_short_side: int = setting(
         384, "short side in pixels at which the style image is used; smaller: finer strokes", at_least=16

@@ -96,6 +96,7 @@ OTHER_VALUES = {
     "loss.style_statistic": "gram",
     "network.adjustable": False,
     "temporal_weight": 0.25,
+    "crop_share": 0.75,
     "code_share": 0.5,
 }
 # Ordinary names that mean something to Hydra, to OmegaConf or to a shell.

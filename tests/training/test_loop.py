@@ -173,6 +173,7 @@ def test_a_checkpoint_describes_itself(start):
         "seed": 0,
         "compact_share": 0.0,
         "temporal_weight": 2.0,
+        "crop_share": 0.25,
         "code_share": 0.1,
         "held_out_photos": 64,
         "stroke_reference_size": 32,
@@ -604,9 +605,9 @@ def turn_to_nan_from(monkeypatch, step: int) -> None:
     compute_losses = TrainingRun._compute_losses
 
     def compute_and_spoil(run: TrainingRun, loss: PerceptualLoss, *tensors: torch.Tensor):
-        total, terms = compute_losses(run, loss, *tensors)
+        total, terms, measured = compute_losses(run, loss, *tensors)
         factor = math.nan if run.step + 1 >= step else 1.0
-        return total * factor, {name: term * factor for name, term in terms.items()}
+        return total * factor, {name: term * factor for name, term in terms.items()}, measured
 
     monkeypatch.setattr(TrainingRun, "_compute_losses", compute_and_spoil)
 

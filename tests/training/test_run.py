@@ -1,5 +1,6 @@
 """The steps of an adjustable network: strengths, motion, and a run that is resumed."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def photos(step: int, count: int = 3) -> Tensor:
     return torch.nn.functional.interpolate(coarse, (48, 48), mode="bilinear")
 
 
-def build_run(folder: Path, *, from_base: bool = False) -> TrainingRun:
+def build_run(folder: Path, *, from_base: bool = False, **settings: object) -> TrainingRun:
     network = build_loss_network("vgg16", taps=["relu2_1"], weights="random")
     style_image = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(9))
     loss = PerceptualLoss(
@@ -39,7 +40,8 @@ def build_run(folder: Path, *, from_base: bool = False) -> TrainingRun:
     if from_base:
         style_network = build_network("realtime", width=4, input_noise=SETTINGS.network.input_noise, adjustable=True)
         initial = Initial(style_network, "base", is_base=True)
-    return TrainingRun(SETTINGS, loss, SavedRun(folder, {}), initial=initial, device=torch.device("cpu"))
+    settings_of_run = dataclasses.replace(SETTINGS, **settings)
+    return TrainingRun(settings_of_run, loss, SavedRun(folder, {}), initial=initial, device=torch.device("cpu"))
 
 
 def take_steps(run: TrainingRun, count: int) -> dict[str, float]:
@@ -100,7 +102,34 @@ def test_the_temporal_loss_is_raised_gradually(tmp_path):
         weights.append(float(weight))
     assert weights == pytest.approx([1.5, 3.0, 3.0])
     *conditions, weight = run._draw_conditions(photos(0))
-    with_motion, terms = run._compute_losses(run.loss, *conditions, weight)
-    without, _ = run._compute_losses(run.loss, *conditions[:4], None, None, None)
+    with_motion, terms, _ = run._compute_losses(run.loss, None, *conditions, weight)
+    without, *_ = run._compute_losses(run.loss, None, *conditions[:4], None, None, None)
     assert (with_motion - without).item() == pytest.approx(3.0 * float(terms["temporal"]), rel=1e-3)
     assert terms["total"] == with_motion.detach()
+
+
+def test_crops_are_compared_with_the_ones_before_them(tmp_path, monkeypatch):
+    """What crops of strength 1 look like is remembered, and saved; what others look like is not."""
+    run = build_run(tmp_path)
+    before = run._recent.recall()
+    for strength, remembers in ((0.5, False), (1.0, True)):
+        monkeypatch.setattr(training_run, "draw_strengths", lambda seed, step, n, *, value=strength, **_: [value] * n)
+        take_steps(run, 1)
+        same = torch.allclose(run._recent.recall().statistics.colors, before.statistics.colors)
+        assert same != remembers
+    assert "recent_style" in run._parts()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"crop_share": 1.0},
+        {"train_only": "strength"},
+        {"loss": dataclasses.replace(LOSS, style_statistic="gram")},
+    ],
+)
+def test_some_runs_compare_each_crop_by_itself(tmp_path, settings):
+    """With a share of 1, with Gram matrices, and where only other strengths are trained, nothing is remembered."""
+    run = build_run(tmp_path, **settings)
+    assert run._recent is None
+    assert "recent_style" not in run._parts()
