@@ -65,7 +65,7 @@ ARTWORKS = {
     "chrysanthemums": Artwork("Chrysanthemums", "Pierre-Auguste Renoir", 1882, "16617"),
     "arlesiennes": Artwork("Arlésiennes (Mistral)", "Paul Gauguin", 1888, "19339"),
     "saint_george": Artwork("Saint George and the Dragon", "Bernat Martorell", 1435, "15468"),
-    "ballet_dancers": Artwork("Ballet Dancers", "Henri de Toulouse-Lautrec", 1886, "9148"),
+    "ballet_dancers": Artwork("Ballet Dancers", "Henri de Toulouse-Lautrec", 1886, "9148", True),
 }
 
 
