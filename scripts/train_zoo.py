@@ -4,11 +4,10 @@
 STYLES holds the style images as FILE.jpg, see ARTWORKS, also in subfolders; PHOTOS some 1,300 natural photos with a
 short side of 288 pixels or more.
 
-All styles are made by one recipe: the base network, in the style that the predictor reads off the image, is trained on
-in runs/zoo/NAME, and a mean of the weights before and after is written as runs/zoo/NAME.safetensors (Wortsman et al.
+All styles are made by one recipe: the base network, in the style that the predictor reads off the image, is trained
+further in runs/zoo/NAME, and a mean of the weights before and after is written as runs/zoo/NAME.safetensors (Wortsman et al.
 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the subject of the other, with fewer artifacts
-than either. --further goes on from the shipped networks instead. checkpoints/README.md says how the shipped styles were
-made, and what blind judges preferred.
+than either. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
 
 Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
 NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU the settings are those
@@ -92,7 +91,6 @@ def main() -> None:
     parser.add_argument("styles", type=Path, metavar="STYLES")
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ARTWORKS)}; default: all")
-    parser.add_argument("--further", action="store_true", help="go on from the shipped networks")
     parser.add_argument("--codes", action="store_true", help="predict the styles and train nothing")
     options = parser.parse_intermixed_args()
     if unknown := set(options.names) - ARTWORKS.keys():
@@ -107,13 +105,12 @@ def main() -> None:
             keep_thumbnail(name, found[0])
             keep_code(name, artwork, found[0])
         else:
-            make(name, found[0], options)
+            make(name, found[0], options.photos)
 
 
-def make(name: str, style: Path, options: argparse.Namespace) -> None:
+def make(name: str, style: Path, photos: Path) -> None:
     """Train one network, and write runs/zoo/NAME.safetensors."""
-    before = load_checkpoint(name) if options.further else predict_style(style)
-    after = load_checkpoint(train(name, style, options.photos, init=name if options.further else "base"))
+    before, after = predict_style(style), load_checkpoint(train(name, style, photos))
     weights = {key: (1 - SHARE) * before.weights[key] + SHARE * weight for key, weight in after.weights.items()}
     training = {**after.info.training, "share_in_average": SHARE}
     info = dataclasses.replace(after.info, training=training, held_out={})  # which were those of the trained network
@@ -121,7 +118,7 @@ def make(name: str, style: Path, options: argparse.Namespace) -> None:
     save_checkpoint(path, dataclasses.replace(after, weights=weights, info=info), dtype="fp16")
 
 
-def train(name: str, style: Path, photos: Path, *, init: str) -> Path:
+def train(name: str, style: Path, photos: Path) -> Path:
     """Train in runs/zoo/NAME; gives the checkpoint."""
     artwork, run = ARTWORKS[name], ROOT / "runs" / "zoo" / name
     settings = ["preset=full", "fit_colors=false"] if torch.cuda.is_available() else SETTINGS
@@ -135,7 +132,7 @@ def train(name: str, style: Path, photos: Path, *, init: str) -> Path:
         f"title={artwork.title}",
         f"artist={artwork.artist}",
         f"year={artwork.year}",
-        f"init={init}",
+        "init=base",
         *settings,
     ]
     print(name, *settings, flush=True)
