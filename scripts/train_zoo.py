@@ -5,9 +5,9 @@ STYLES holds the style images as FILE.jpg, see ARTWORKS, also in subfolders; PHO
 short side of 288 pixels or more.
 
 All styles are made by one recipe: the base network, in the style that the predictor reads off the image, is trained
-further in runs/zoo/NAME, and a mean of the weights before and after is written as runs/zoo/NAME.safetensors (Wortsman et al.
-2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the subject of the other, with fewer artifacts
-than either. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
+further in runs/zoo/NAME, and a mean of the weights before and after is written as runs/zoo/NAME.safetensors (Wortsman
+et al. 2022, arXiv 2109.01903, there of classifiers): the strokes of the one and the subject of the other, with fewer
+artifacts than either. checkpoints/README.md says how the shipped styles were made, and what blind judges preferred.
 
 Finished trainings are skipped, and interrupted ones resumed, so you can run the same command again and again.
 NST_FAST_VGG19_WEIGHTS names a file with the weights of VGG-19, to avoid the download. On a GPU the settings are those
