@@ -56,22 +56,17 @@ def mix_palettes(palettes: Sequence[Palette], shares: Sequence[float]) -> Palett
     return _build_palette(torch.cat([sample_colors(colors, count) for colors, count in kept], dim=1))
 
 
-def color_loss(stylized: Tensor, palette: Palette) -> Tensor:
-    """How far the colors of stylized images are from a palette.
+def compare_colors(colors: Tensor, palette: Palette) -> Tensor:
+    """The color loss of stylized images.
 
     Args:
-        stylized: (B, 3, H, W), RGB in [0, 1].
-        palette: from `measure_palette`.
+        colors: (B, N, 3), of B images, from `list_colors`.
+        palette: of the style image, or one for each image.
 
     Returns:
         (B,): the mean over directions and ranks of the squared difference of sorted projections. 1 for an image that
         has the palette's mean color everywhere.
     """
-    return compare_colors(list_colors(stylized), palette)
-
-
-def compare_colors(colors: Tensor, palette: Palette) -> Tensor:
-    """As `color_loss`, of colors, (B, N, 3), from `list_colors`."""
     # Matrix products would be rounded to half precision under autocast.
     with torch.autocast(colors.device.type, enabled=False):
         projected = (colors - palette.mean) @ palette.projection

@@ -10,14 +10,8 @@ from nst_fast.errors import ImageError, SettingError
 from nst_fast.losses.colors import compare_colors, list_colors
 from nst_fast.losses.content import content_loss, measure_feature_variance, weigh_detail
 from nst_fast.losses.grid import grid_power
-from nst_fast.losses.moments import (
-    Moments,
-    measure_moments,
-    measure_windows,
-    moment_loss,
-    split_counts,
-)
-from nst_fast.losses.recent_style import Company, StyleStatistics
+from nst_fast.losses.moments import Moments, measure_moments, measure_windows, moment_loss, split_counts
+from nst_fast.losses.recent_style import Company, StyleStatistics, choose_joining
 from nst_fast.losses.settings import DEFAULT_CONTENT_TAPS, DEFAULT_STYLE_TAPS, LossSettings
 from nst_fast.losses.style import style_loss
 from nst_fast.losses.style_targets import StyleTargets, measure_style, mix_targets, share_out
@@ -188,9 +182,7 @@ class PerceptualLoss(nn.Module):
                 self.feature_variance[tap],
                 photo.weights.get(tap),
             )
-        # Which images are compared together with their company.
-        joins = torch.ones(len(stylized), dtype=torch.bool, device=stylized.device)
-        joins = joins if strengths is None else strengths == 1
+        joins = choose_joining(stylized, strengths)
         moments: dict[str, Moments] = {}
         for tap in self.style_taps:
             if settings.compares_moments:

@@ -63,6 +63,11 @@ class Company(NamedTuple):
         return loss.detach() + (loss - loss.detach()) / self.share
 
 
+def choose_joining(images: Tensor, strengths: Tensor | None) -> Tensor:
+    """Which of B images are compared in company and remembered: those of strength 1; (B,), bool."""
+    return images.new_ones(len(images), dtype=torch.bool) if strengths is None else strengths == 1
+
+
 class RecentStyle(nn.Module):
     """Remembers the style of the last images.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nst_fast.data.sampler import mix_seed
 from nst_fast.errors import SettingError, TrainingError
 from nst_fast.losses.perceptual import PerceptualLoss
-from nst_fast.losses.recent_style import Company, RecentStyle, StyleStatistics
+from nst_fast.losses.recent_style import Company, RecentStyle, StyleStatistics, choose_joining
 from nst_fast.losses.temporal import Motion, temporal_loss
 from nst_fast.networks.description import STEERING, interpolate_strength
 from nst_fast.networks.input_noise import PERIOD
@@ -166,9 +166,7 @@ class TrainingRun:
         conditions = self._draw_conditions(photos)
         total, terms, measured = compute_losses(None if recent is None else recent.recall(), *conditions)
         if recent is not None:
-            strengths = conditions[2]
-            counts = photos.new_ones(len(photos), dtype=torch.bool) if strengths is None else strengths == 1
-            recent.remember(measured, counts)
+            recent.remember(measured, choose_joining(photos, strengths=conditions[2]))
         self.network.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         for optimizer in self.optimizers.values():
